@@ -50,7 +50,7 @@ TEXT
 start_epmd() {
     local deadline
     if pid_of epmd >/dev/null && listening "$epmd_port"; then return 0; fi
-    as_runner setsid epmd -port "$epmd_port" -address 127.0.0.1 </dev/null >"$state/epmd.log" 2>&1 &
+    exec_as_runner setsid epmd -port "$epmd_port" -address 127.0.0.1 </dev/null >"$state/epmd.log" 2>&1 &
     remember_process epmd $!
     deadline=$((SECONDS + 20))
     until listening "$epmd_port"; do
@@ -66,13 +66,11 @@ start_rabbitmq() {
     stop_rabbitmq # whatever is left of a killed one
     write_rabbitmq
     start_epmd
-    # Two cores: schedulers that find no work sleep at once (+sbwt none).
-    as_runner setsid env \
+    exec_as_runner setsid env \
         RABBITMQ_CONF_ENV_FILE="$dir/rabbitmq-env.conf" RABBITMQ_CONFIG_FILE="$dir/rabbitmq.conf" \
         RABBITMQ_ADVANCED_CONFIG_FILE="$dir/advanced.config" RABBITMQ_ENABLED_PLUGINS_FILE="$dir/enabled_plugins" \
         RABBITMQ_MNESIA_BASE="$dir/data" RABBITMQ_LOG_BASE="$dir/log" RABBITMQ_PID_FILE="$dir/beam.pid" \
         RABBITMQ_DIST_PORT="$dist_port" ERL_EPMD_PORT="$epmd_port" ERL_EPMD_ADDRESS=127.0.0.1 \
-        RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS='+sbwt none +sbwtdcpu none +sbwtdio none' \
         "$RABBITMQ_BIN/rabbitmq-server" </dev/null >"$state/rabbitmq.log" 2>&1 &
     remember_process rabbitmq-launcher $!
     deadline=$((SECONDS + 120))
@@ -94,8 +92,10 @@ grant_rabbitmq() {
     management PUT /permissions/%2f/kezek_worker '{"configure":"^$","write":"^kezek\\.","read":"^.*$"}' >/dev/null
 }
 
+# stop_rabbitmq [SIGNAL]: TERM is an orderly stop (some 5 s); KILL is for data
+# that is wiped next.
 stop_rabbitmq() {
-    end_process rabbitmq TERM 60
+    end_process rabbitmq "${1:-TERM}" 60
     end_process rabbitmq-launcher TERM 20
     end_process epmd TERM 10 # it outlives the broker otherwise
 }

@@ -31,16 +31,21 @@ make_state() {
     as_runner test -x "$state" || die "user '$runner' cannot reach $state" "set KEZEK_STATE to a folder whose parents everybody may enter, e.g. under /var/tmp"
 }
 
-# as_runner COMMAND…: as the unprivileged user, in a clean environment, holding
-# none of our locks (descriptors 8 and 9), so that a server never keeps one.
-as_runner() {
+# exec_as_runner COMMAND…: becomes the command, as the unprivileged user, in a
+# clean environment, holding none of our locks (descriptors 8 and 9), so that a
+# server never keeps one. In the background its pid is the command's own.
+exec_as_runner() {
     local clean=(env -i "PATH=$PATH" LANG=C.UTF-8 LC_ALL=C.UTF-8 "HOME=$state/rabbitmq/home")
     local drop=()
     if (($(id -u) == 0)); then
         drop=(setpriv --reuid "$runner" --regid "$(id -g "$runner")" --clear-groups --no-new-privs)
     fi
-    (cd / && exec "${drop[@]}" "${clean[@]}" "$@") 8>&- 9>&-
+    cd /
+    exec "${drop[@]}" "${clean[@]}" "$@" 8>&- 9>&-
 }
+
+# as_runner COMMAND…: the same, and waits for it.
+as_runner() { (exec_as_runner "$@"); }
 
 # own_folder PATH: a folder that only the runner enters.
 own_folder() {
