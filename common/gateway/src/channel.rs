@@ -1,0 +1,157 @@
+//! The client: one call, one answer, within time-outs, limits and a bound on what is under way.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kezek_domain::System;
+use secrecy::ExposeSecret as _;
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+use crate::answer::{Answer, bad};
+use crate::config::{CodeMeaning, ConfigProblem, GatewayConfig};
+use crate::envelope::{self, Body, Head, PROCESSED};
+use crate::fault::GatewayFault;
+use crate::xml::{Node, Problem};
+
+/// The receiver has taken the message; its result comes later, if at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Accepted;
+
+/// The state gateway, both channels. Cheap to clone.
+#[derive(Clone)]
+pub struct Gateway {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: GatewayConfig,
+    http: reqwest::Client,
+    lanes: Vec<(System, Semaphore)>,
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gateway").field("url", &self.inner.config.url).finish_non_exhaustive()
+    }
+}
+
+impl Gateway {
+    /// A client with this configuration. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// Where the configuration cannot be used.
+    pub fn new(config: GatewayConfig) -> Result<Self, ConfigProblem> {
+        config.check()?;
+        let http = reqwest::Client::builder()
+            .connect_timeout(Duration::from_millis(config.connect_timeout_ms))
+            .read_timeout(Duration::from_millis(config.read_timeout_ms))
+            .timeout(Duration::from_millis(config.total_timeout_ms))
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()
+            .map_err(|_| ConfigProblem::new("url", "no HTTP client can be made; is OpenSSL installed?"))?;
+        let lanes = System::ALL.iter().map(|system| (*system, Semaphore::new(config.in_flight_per_system))).collect();
+        Ok(Self { inner: Arc::new(Inner { config, http, lanes }) })
+    }
+
+    /// Asks a service of the synchronous channel.
+    pub(crate) async fn ask(&self, system: System, service: &str, key: Option<&str>, data: &Node) -> Result<Answer, GatewayFault> {
+        let config = &self.inner.config;
+        let text = envelope::sync_request(&self.head(service, key), data);
+        let message = self.call(system, &config.url, text).await?;
+        let answer = envelope::read_sync_answer(&message, config.max_answer_bytes).map_err(|problem| bad(system, problem))?;
+        if answer.status != PROCESSED {
+            return Err(self.fault(system, answer.status));
+        }
+        let data = answer.data.ok_or_else(|| bad(system, Problem::at("response/responseData/data", "missing")))?;
+        Answer::read(system, data)
+    }
+
+    /// Hands a message to the asynchronous channel.
+    pub(crate) async fn hand_over(&self, system: System, service: &str, key: &str, data: &Node) -> Result<Accepted, GatewayFault> {
+        let text = envelope::async_request(&self.head(service, Some(key)), "REQUEST", data);
+        let message = self.call(system, &self.inner.config.async_url, text).await?;
+        if message.name() != "sendMessageResponse" {
+            return Err(bad(system, Problem::at("Envelope/Body", "not a sendMessageResponse")));
+        }
+        message.need_text("response/messageId").map_err(|problem| bad(system, problem))?;
+        Ok(Accepted)
+    }
+
+    fn head<'a>(&'a self, service: &'a str, key: Option<&'a str>) -> Head<'a> {
+        let config = &self.inner.config;
+        Head {
+            message_id: Uuid::now_v7(),
+            correlation_id: key,
+            service_id: service,
+            date: Timestamp::now(),
+            sender_id: &config.sender_id,
+            password: config.password.expose_secret(),
+        }
+    }
+
+    async fn call(&self, system: System, url: &str, text: String) -> Result<Node, GatewayFault> {
+        let transport = |what: &'static str| GatewayFault::Transport { system, what };
+        let lane = self.inner.lanes.iter().find(|(lane, _)| *lane == system).map(|(_, lane)| lane);
+        // held until the answer is read; the lanes are never closed
+        let _place = match lane {
+            Some(lane) => Some(lane.acquire().await.map_err(|_| transport("client closed"))?),
+            None => None,
+        };
+        let mut response = self
+            .inner
+            .http
+            .post(url)
+            .header("Content-Type", "text/xml; charset=utf-8")
+            .header("SOAPAction", "\"\"")
+            .body(text)
+            .send()
+            .await
+            .map_err(|error| transport(cause(&error)))?;
+        let http = response.status();
+        let limit = self.inner.config.max_answer_bytes;
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| transport(cause(&error)))? {
+            if body.len() + chunk.len() > limit {
+                return Err(bad(system, Problem::at("message", format!("larger than {limit} bytes"))));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        match envelope::open(&body, limit) {
+            Ok(Body::Message(message)) if http.is_success() => Ok(message),
+            Ok(Body::Fault(code)) => Err(self.fault(system, code)),
+            Ok(Body::Message(_)) | Err(_) if !http.is_success() => Err(match http.as_u16() {
+                // something before the gateway asks for patience
+                408 | 429 => GatewayFault::GatewayError { system, code: format!("HTTP-{}", http.as_u16()) },
+                400..=499 => GatewayFault::RemoteError { system, code: format!("HTTP-{}", http.as_u16()) },
+                other => self.fault(system, format!("HTTP-{other}")),
+            }),
+            Ok(Body::Message(message)) => Ok(message),
+            Err(problem) => Err(bad(system, problem)),
+        }
+    }
+
+    fn fault(&self, system: System, code: String) -> GatewayFault {
+        match self.inner.config.meaning(&code) {
+            Some(CodeMeaning::ConsentMissing) => GatewayFault::ConsentMissing { system },
+            Some(CodeMeaning::DataNotFound) => GatewayFault::DataNotFound { system },
+            Some(CodeMeaning::Remote) => GatewayFault::RemoteError { system, code },
+            Some(CodeMeaning::Gateway) => GatewayFault::GatewayError { system, code },
+            None => GatewayFault::UnknownError { system, code },
+        }
+    }
+}
+
+/// What happened, in words that hold no address and no data.
+fn cause(error: &reqwest::Error) -> &'static str {
+    if error.is_timeout() {
+        "timed out"
+    } else if error.is_connect() {
+        "no connection"
+    } else {
+        "connection lost"
+    }
+}

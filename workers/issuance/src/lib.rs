@@ -1,0 +1,1 @@
+//! kezek-issuance
