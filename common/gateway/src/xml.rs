@@ -267,20 +267,20 @@ pub fn parse(bytes: &[u8], max_bytes: usize) -> Result<Node, Problem> {
                 if root.is_some() {
                     return Err(Problem::at("message", "more than one root"));
                 }
-                let name = std::str::from_utf8(start.local_name().into_inner()).map_err(|_| malformed(&open))?.to_owned();
+                let name = start.local_name().into_inner().to_owned();
                 open.push(Node::new(&name));
                 if matches!(event, Event::Empty(_)) {
                     close(&mut open, &mut root);
                 }
             }
             Event::End(_) => close(&mut open, &mut root),
-            Event::Text(ref text) => add(&mut open, &text.decode().map_err(|_| Problem::at("message", "not UTF-8"))?),
-            Event::CData(ref text) => add(&mut open, &text.decode().map_err(|_| Problem::at("message", "not UTF-8"))?),
+            Event::Text(ref text) => add(&mut open, &text.xml10_content()),
+            Event::CData(ref text) => add(&mut open, &text.xml10_content()),
             Event::GeneralRef(ref entity) => {
                 if let Some(letter) = entity.resolve_char_ref().map_err(|_| malformed(&open))? {
                     add(&mut open, letter.encode_utf8(&mut [0; 4]));
                 } else {
-                    let name = entity.decode().map_err(|_| malformed(&open))?;
+                    let name = entity.xml10_content();
                     let letter = resolve_predefined_entity(&name)
                         .ok_or_else(|| Problem::at(place(&open), "an entity that is not predefined"))?;
                     add(&mut open, letter);

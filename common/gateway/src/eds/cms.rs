@@ -111,7 +111,7 @@ impl CmsVerifier {
         for_signing(signer)?;
         for_role(signer, role)?;
         let owner = owner(signer).ok_or(Reason::NoIin)?;
-        if owner != expected.as_str() {
+        if owner != expected.expose() {
             return Err(Reason::OtherPerson);
         }
 
@@ -183,7 +183,7 @@ fn owner(signer: &X509Ref) -> Option<String> {
     if fields.next().is_some() {
         return None;
     }
-    let text = field.data().as_utf8().ok()?.to_string();
+    let text = field.data().to_string().ok()?;
     text.strip_prefix("IIN").map(str::to_owned)
 }
 
@@ -200,3 +200,7 @@ impl SignatureVerifier for CmsVerifier {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;
