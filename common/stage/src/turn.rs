@@ -125,7 +125,9 @@ pub struct Booking {
     pub kind: PostingKind,
     /// How much, in tiyn, above zero.
     pub amount: Tiyn,
-    /// What it is booked under; unique per kind, so that it is posted once.
+    /// Who numbers it: an outside system's label, or `kezek`.
+    pub source: String,
+    /// What it is booked under; unique per source and kind, so that it is posted once.
     pub reference: String,
 }
 
