@@ -59,8 +59,10 @@ done
 has apt-get || die "this is not a Debian machine (no apt-get)" "install the programs above by other means, then run this again"
 as_root=()
 if (($(id -u) != 0)); then
-    { has sudo && sudo -n true 2>/dev/null; } || [[ -t 0 ]] && has sudo \
-        || die "installing packages needs root" "run: su -c '$here/install.sh'"
+    # sudo may ask for a password only where somebody can type it.
+    if ! has sudo || { [[ ! -t 0 ]] && ! sudo -n true 2>/dev/null; }; then
+        die "installing packages needs root" "run as root: $here/install.sh"
+    fi
     as_root=(sudo)
 fi
 
@@ -103,12 +105,23 @@ if ! run_apt install --no-install-recommends "${packages[@]}"; then
 fi
 rm -f "$log"
 
-# A package also enables its service for the next boot; one that we brought in
-# is switched off again. Services that were there before are not touched.
-for unit in rabbitmq-server.service epmd.service epmd.socket postgresql.service; do
-    if has systemctl && [[ $(systemctl is-enabled "$unit" 2>/dev/null) == enabled ]] \
-        && ! grep -q "^$unit " <<<"$units_before"; then
-        "${as_root[@]}" systemctl disable "$unit" >/dev/null 2>&1 || true
-    fi
+# A package also enables its service for the next boot: those of a package that
+# we brought in are switched off again, others are not touched.
+off() {
+    ! grep -q "^$1.service " <<<"$units_before" || return 0
+    "${as_root[@]}" update-rc.d "$1" disable >/dev/null 2>&1 || true
+    if has systemctl; then "${as_root[@]}" systemctl disable "$1.service" >/dev/null 2>&1 || true; fi
+}
+for package in "${packages[@]}"; do
+    case $package in
+        rabbitmq-server)
+            off rabbitmq-server
+            off epmd
+            if has systemctl && ! grep -q '^epmd.socket ' <<<"$units_before"; then
+                "${as_root[@]}" systemctl disable epmd.socket >/dev/null 2>&1 || true
+            fi
+            ;;
+        postgresql) off postgresql ;;
+    esac
 done
 say "installed; no system-wide server was started"
