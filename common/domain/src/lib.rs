@@ -17,6 +17,7 @@ pub mod money;
 pub mod name;
 pub mod phone;
 pub mod region;
+pub mod rules;
 
 pub use actor::{Actor, Role, System};
 pub use dossier::{Filed, Section};
@@ -28,4 +29,5 @@ pub use money::Tiyn;
 pub use name::{Service, StageName};
 pub use phone::Phone;
 pub use region::Region;
+pub use rules::{NoticeKind, Refusal, Rules, almaty_date};
 pub use text::Malformed;

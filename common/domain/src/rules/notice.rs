@@ -1,0 +1,43 @@
+//! What an applicant is told, once each.
+
+use crate::label::labelled;
+
+labelled! {
+    /// The kinds of notice.
+    pub enum NoticeKind {
+        /// The application has arrived.
+        Received = "received",
+        /// It has a coupon (A3.13, A3.16).
+        Registered = "registered",
+        /// It does not go on.
+        Refused = "refused",
+        /// Duty is to be paid (A3.15).
+        PaymentDue = "payment-due",
+        /// Less than the duty has arrived.
+        PartlyPaid = "partly-paid",
+        /// The duty has arrived.
+        Paid = "paid",
+        /// No duty is due (A3.14).
+        Exempt = "exempt",
+        /// The department of the chosen region has it (A10).
+        InReview = "in-review",
+        /// Approved (A11a).
+        Approved = "approved",
+        /// Cancelled (A11b).
+        Cancelled = "cancelled",
+        /// The card is being made (A3.18).
+        InProduction = "in-production",
+        /// The card can be fetched in person (A11d).
+        Ready = "ready",
+        /// The card was handed over (A11d).
+        Issued = "issued",
+        /// Closed because the duty was not paid.
+        Unpaid = "unpaid",
+        /// Non-performance is confirmed; the tax authority may be asked (A11c).
+        RefundConfirmed = "refund-confirmed",
+        /// The tax authority has paid (A11c).
+        RefundPaid = "refund-paid",
+        /// A human looks at something.
+        QuestionAsked = "question-asked",
+    }
+}
