@@ -61,3 +61,6 @@ pub trait Filed: Serialize + DeserializeOwned + JsonSchema {
     /// The version of its shape, from 1.
     const VERSION: u32;
 }
+
+#[cfg(test)]
+mod tests;

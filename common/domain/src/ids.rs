@@ -27,9 +27,7 @@ impl FromStr for CaseId {
 }
 
 /// The case's counter, raised by every settle; a job is good for the one settle whose ticket it carries.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Ticket(pub i64);
 
@@ -49,7 +47,8 @@ impl fmt::Display for Ticket {
 
 /// Crockford's alphabet: no I, L, O, U, so that a receipt can be read out over the telephone.
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-const RECEIPT_RULE: &str = "sixteen letters and digits in fours and a last check character, as in 0000-0000-0000-0000-0";
+const RECEIPT_RULE: &str =
+    "sixteen letters and digits in fours and a last check character, as in 0000-0000-0000-0000-0";
 
 /// Our receipt, shown to the applicant from the first second: `XXXX-XXXX-XXXX-XXXX-C`.
 ///
@@ -174,5 +173,12 @@ impl fmt::Display for Coupon {
     }
 }
 
-text_shape!(Receipt, "^[0-9A-HJKMNP-TV-Z]{4}(-[0-9A-HJKMNP-TV-Z]{4}){3}-[0-9A-HJKMNP-TV-Z]$", "our receipt, shown to the applicant");
+text_shape!(
+    Receipt,
+    "^[0-9A-HJKMNP-TV-Z]{4}(-[0-9A-HJKMNP-TV-Z]{4}){3}-[0-9A-HJKMNP-TV-Z]$",
+    "our receipt, shown to the applicant"
+);
 text_shape!(Coupon, "^\\S(.{0,62}\\S)?$", "number of the registration coupon, verbatim");
+
+#[cfg(test)]
+mod tests;

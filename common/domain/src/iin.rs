@@ -153,3 +153,6 @@ fn check_digit(digits: &[u32]) -> Option<u32> {
 }
 
 text_shape!(Iin, "^[0-9]{12}$", "individual identification number");
+
+#[cfg(test)]
+mod tests;

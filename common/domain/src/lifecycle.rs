@@ -4,6 +4,8 @@
 //! recovery ask it alike, and what it refuses does not happen. Money that arrived is a fact, not a move;
 //! [`Move::Money`] only asks what follows from it.
 
+mod view;
+
 use crate::label::labelled;
 use crate::money::Tiyn;
 use crate::name::StageName;
@@ -183,9 +185,8 @@ pub fn after(status: &Status, mv: &Move, money: &Purse, refund: &Entry) -> Resul
                 Move::Money => Ok(status.clone()),
                 Move::Close { closing, reason } => {
                     // While money goes back the end is already decided; the refund stage only reports that it is done.
-                    let because = refunding
-                        .clone()
-                        .unwrap_or_else(|| Because { closing: *closing, reason: reason.clone() });
+                    let because =
+                        refunding.clone().unwrap_or_else(|| Because { closing: *closing, reason: reason.clone() });
                     close(status, because, money, refund)
                 }
                 Move::Replay if parked => Ok(open(How::Moving)),
@@ -225,12 +226,7 @@ fn close(status: &Status, because: Because, money: &Purse, refund: &Entry) -> Re
     }
 }
 
-fn enter(
-    status: &Status,
-    stage: &StageName,
-    visit: u32,
-    refunding: Option<Because>,
-) -> Result<Status, IllegalMove> {
+fn enter(status: &Status, stage: &StageName, visit: u32, refunding: Option<Because>) -> Result<Status, IllegalMove> {
     let follows = match status {
         Status::Open { at, visit: present, .. } if at == stage => visit > *present,
         Status::Open { .. } | Status::Closed(_) => visit > 0,
@@ -242,112 +238,5 @@ fn enter(
     }
 }
 
-impl Status {
-    /// A new case, moving towards its first stage.
-    #[must_use]
-    pub const fn opened(at: StageName) -> Self {
-        Self::Open { at, visit: 1, how: How::Moving, refunding: None }
-    }
-
-    /// `moving`, `held`, `parked` or `closed`.
-    #[must_use]
-    pub const fn label(&self) -> &'static str {
-        match self {
-            Self::Open { how, .. } => how.label(),
-            Self::Closed(_) => "closed",
-        }
-    }
-
-    /// The stage an open case is at.
-    #[must_use]
-    pub const fn at(&self) -> Option<&StageName> {
-        match self {
-            Self::Open { at, .. } => Some(at),
-            Self::Closed(_) => None,
-        }
-    }
-
-    /// The visit of the stage an open case is at.
-    #[must_use]
-    pub const fn visit(&self) -> Option<u32> {
-        match self {
-            Self::Open { visit, .. } => Some(*visit),
-            Self::Closed(_) => None,
-        }
-    }
-
-    /// What an open case is doing.
-    #[must_use]
-    pub const fn how(&self) -> Option<&How> {
-        match self {
-            Self::Open { how, .. } => Some(how),
-            Self::Closed(_) => None,
-        }
-    }
-
-    /// Why money is being given back, while it is.
-    #[must_use]
-    pub const fn refunding(&self) -> Option<&Because> {
-        match self {
-            Self::Open { refunding, .. } => refunding.as_ref(),
-            Self::Closed(_) => None,
-        }
-    }
-
-    /// How a closed case ended.
-    #[must_use]
-    pub const fn closing(&self) -> Option<Closing> {
-        match self {
-            Self::Open { .. } => None,
-            Self::Closed(closing) => Some(*closing),
-        }
-    }
-
-    /// Whether the case is at its end.
-    #[must_use]
-    pub const fn is_closed(&self) -> bool {
-        matches!(self, Self::Closed(_))
-    }
-}
-
-impl How {
-    /// `moving`, `held` or `parked`.
-    #[must_use]
-    pub const fn label(&self) -> &'static str {
-        match self {
-            Self::Moving => "moving",
-            Self::Held { .. } => "held",
-            Self::Parked => "parked",
-        }
-    }
-}
-
-impl Move {
-    /// A stable word for the kind of move.
-    #[must_use]
-    pub const fn label(&self) -> &'static str {
-        match self {
-            Self::Enter { .. } => "enter",
-            Self::Hold { .. } => "hold",
-            Self::Stay => "stay",
-            Self::Park => "park",
-            Self::Replay => "replay",
-            Self::Close { .. } => "close",
-            Self::Money => "money",
-        }
-    }
-}
-
-impl IllegalMove {
-    /// A stable word, safe as a metric label and as a fault's cause.
-    #[must_use]
-    pub const fn label(&self) -> &'static str {
-        match self {
-            Self::Closed { .. } => "illegal-move-closed",
-            Self::Parked { .. } => "illegal-move-parked",
-            Self::NotParked => "illegal-move-not-parked",
-            Self::Visit { .. } => "illegal-move-visit",
-            Self::Overdrawn(_) => "illegal-move-overdrawn",
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

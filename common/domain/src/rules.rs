@@ -101,10 +101,8 @@ impl Rules {
                 message: format!("no such rule file; known are {}", known.join(", ")),
             });
         }
-        let files: BTreeMap<&str, &str> = BUILT_IN
-            .iter()
-            .map(|(name, text)| (*name, replaced.get(*name).map_or(*text, String::as_str)))
-            .collect();
+        let files: BTreeMap<&str, &str> =
+            BUILT_IN.iter().map(|(name, text)| (*name, replaced.get(*name).map_or(*text, String::as_str))).collect();
         Ok(Self {
             version: version_of(&files)?,
             legal: read(&files, "legal.toml", legal::Legal::check)?,

@@ -109,14 +109,12 @@ impl Form {
         let iin = r.text("/iin", "give the 12 digits of the IIN as a string", |t| {
             Iin::parse(t, profile).map_err(|e| e.to_string())
         });
-        let phone = r.text("/phone", "give the number as +7 and ten digits", |t| {
-            Phone::parse(t).map_err(|e| e.to_string())
-        });
+        let phone =
+            r.text("/phone", "give the number as +7 and ten digits", |t| Phone::parse(t).map_err(|e| e.to_string()));
         let service = r.text("/service", "give the label of a service, such as id-card-renewal", label);
         let reason = r.labelled("/reason", Reason::parse, Reason::ALL, Reason::label);
-        let region = r.text("/region", "give an ISO code such as KZ-75", |t| {
-            Region::parse(t).map_err(|e| e.to_string())
-        });
+        let region =
+            r.text("/region", "give an ISO code such as KZ-75", |t| Region::parse(t).map_err(|e| e.to_string()));
         let point = "give the code of the chosen registration point, 1 to 64 characters";
         let registration_point = r.text("/registration_point", point, |t| line(t, 64));
         let document_number = r.text("/document_number", "give the nine digits of the card as a string", nine_digits);

@@ -22,8 +22,19 @@ macro_rules! filed {
 }
 
 filed!(
-    Identity, Document, Findings, Registration, DutyAssessment, Exemption, PaymentOrder, Payment, Decision,
-    Production, Handover, Refund, Questions,
+    Identity,
+    Document,
+    Findings,
+    Registration,
+    DutyAssessment,
+    Exemption,
+    PaymentOrder,
+    Payment,
+    Decision,
+    Production,
+    Handover,
+    Refund,
+    Questions,
 );
 
 masked!(Identity, Document, Exemption);

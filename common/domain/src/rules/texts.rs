@@ -115,7 +115,8 @@ fn complete<K: Ord + Copy>(
         if text.kk.trim().is_empty() || text.ru.trim().is_empty() {
             return Err(format!("{place} is empty in one language"));
         }
-        let unknown = |words: &str| PLACEHOLDERS.iter().fold(words.to_owned(), |w, p| w.replace(p, "")).contains(['{', '}']);
+        let unknown =
+            |words: &str| PLACEHOLDERS.iter().fold(words.to_owned(), |w, p| w.replace(p, "")).contains(['{', '}']);
         if unknown(&text.kk) || unknown(&text.ru) {
             return Err(format!("{place} holds a placeholder other than {}", PLACEHOLDERS.join(", ")));
         }
