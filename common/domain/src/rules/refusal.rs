@@ -28,6 +28,8 @@ labelled! {
         OutsideWindow = "outside-window",
         /// A7: any other reason than expiry.
         OtherReason = "other-reason",
+        /// A3.9: the specimen signature is blank, cut or none.
+        SignatureUnfit = "signature-unfit",
         /// A3.10.
         PhotoUnfit = "photo-unfit",
         /// A3.11.
@@ -65,6 +67,7 @@ impl Refusal {
             Self::NoPermanentRegistration => "A3.6",
             Self::DocumentNotCurrent => "A3.7",
             Self::OutsideWindow | Self::OtherReason => "A7",
+            Self::SignatureUnfit => "A3.9",
             Self::PhotoUnfit => "A3.10",
             Self::PhotoMismatch => "A3.11",
             Self::SignatureInvalid => "A3.12",
@@ -92,6 +95,7 @@ impl Refusal {
             | Self::PersonNotFound
             | Self::PhoneNotBound
             | Self::NotIdentified
+            | Self::SignatureUnfit
             | Self::PhotoUnfit
             | Self::PhotoMismatch
             | Self::SignatureInvalid
