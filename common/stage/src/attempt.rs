@@ -206,13 +206,13 @@ impl Attempt {
         let answered = !matches!(result, Err(Fault::Transient { .. }));
         self.breakers.report(system, answered);
         let record = CallRecord {
-            system: system.label().to_owned(),
+            system,
             operation: operation.to_owned(),
             result: match &result {
                 Ok(_) => "answered".to_owned(),
                 Err(fault) => fault.cause().to_owned(),
             },
-            millis: u32::try_from(millis).unwrap_or(u32::MAX),
+            millis: u64::try_from(millis).unwrap_or(0),
         };
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(record);
         result

@@ -5,6 +5,7 @@
 //! the service's [`Flow`] says where an outcome leads.
 
 mod attempt;
+mod body;
 mod clock;
 mod doors;
 mod file;
@@ -14,6 +15,7 @@ mod shape;
 mod turn;
 
 pub use attempt::{Attempt, BoxFuture, Breakers, Effect, EffectKey, Effects, Earlier, Receiver};
+pub use body::{Body, CaseOf};
 pub use clock::{Clock, Ids};
 pub use doors::{
     Answers, Arrival, ArrivalSubject, Brought, Caller, CaseView, Decided, Decision, Desk, DoorError, Doors, Opened,
@@ -27,7 +29,7 @@ pub use turn::{Answer, Booking, Choice, Hold, Marks, Money, Outcome, Question, S
 
 pub use kezek_domain as domain;
 pub use kezek_domain::fault::Fault;
-pub use kezek_store::Permit;
+pub use kezek_store::{Permit, StoreError};
 
 use kezek_domain::dossier::Section;
 use serde::de::DeserializeOwned;

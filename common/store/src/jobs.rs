@@ -1,0 +1,164 @@
+//! `jobs`: one row per subject, its counter and its current job. Locked first by every settle.
+
+use crate::{Permit, StoreError};
+use serde_json::Value;
+use std::collections::HashMap;
+use uuid::Uuid;
+
+/// The row that guards a subject's turn.
+#[derive(Clone, Debug)]
+pub struct JobRow {
+    /// The subject: a case, an arrival or a side message.
+    pub subject_id: Uuid,
+    /// `case`, `arrival` or `side-message`.
+    pub subject: String,
+    /// The case that the subject belongs to, if any.
+    pub case_id: Option<Uuid>,
+    /// The counter, raised by every settle.
+    pub ticket: i64,
+    /// 1 for the first attempt.
+    pub attempt: i32,
+    /// The stage that the job is for.
+    pub stage: String,
+    /// The visit of that stage.
+    pub visit: i32,
+    /// Kind of the job.
+    pub kind: String,
+    /// Version of the job.
+    pub version: i32,
+    /// The job.
+    pub body: Value,
+    /// `job` or `lapse`.
+    pub mode: String,
+    /// Where its message goes.
+    pub routing_key: String,
+    /// Trace context.
+    pub traceparent: Option<String>,
+    /// The dead letter whose replay issued the ticket.
+    pub letter_id: Option<Uuid>,
+}
+
+/// Locks the subjects' rows in id order and reads them.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn lock(permit: &mut Permit<'_>, ids: &[Uuid]) -> Result<HashMap<Uuid, JobRow>, StoreError> {
+    let rows = sqlx::query_as!(
+        JobRow,
+        "SELECT subject_id, subject, case_id, ticket, attempt, stage, visit, kind, version, body, mode, routing_key,
+                traceparent, letter_id
+         FROM jobs WHERE subject_id = ANY ($1)
+         -- one order for everybody: no deadlock between settles
+         ORDER BY subject_id FOR UPDATE",
+        ids
+    )
+    .fetch_all(permit.connection())
+    .await?;
+    Ok(rows.into_iter().map(|r| (r.subject_id, r)).collect())
+}
+
+/// Reads the subjects' rows without locking.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn list(
+    executor: impl sqlx::PgExecutor<'_>,
+    ids: &[Uuid],
+) -> Result<HashMap<Uuid, JobRow>, StoreError> {
+    let rows = sqlx::query_as!(
+        JobRow,
+        "SELECT subject_id, subject, case_id, ticket, attempt, stage, visit, kind, version, body, mode, routing_key,
+                traceparent, letter_id
+         FROM jobs WHERE subject_id = ANY ($1)",
+        ids
+    )
+    .fetch_all(executor)
+    .await?;
+    Ok(rows.into_iter().map(|r| (r.subject_id, r)).collect())
+}
+
+/// Inserts new subjects' rows.
+///
+/// # Errors
+/// Where a row exists already or the database fails.
+pub async fn insert(permit: &mut Permit<'_>, rows: &[JobRow]) -> Result<(), StoreError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let cases: Vec<Option<Uuid>> = rows.iter().map(|r| r.case_id).collect();
+    let traces: Vec<Option<String>> = rows.iter().map(|r| r.traceparent.clone()).collect();
+    let done = sqlx::query!(
+        "INSERT INTO jobs (subject_id, subject, case_id, ticket, attempt, stage, visit, kind, version, body, mode,
+                           routing_key, traceparent)
+         SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::bigint[], $5::integer[], $6::text[],
+                              $7::integer[], $8::text[], $9::integer[], $10::jsonb[], $11::text[], $12::text[],
+                              $13::text[])",
+        &ids(rows),
+        &texts(rows, |r| &r.subject),
+        &cases as &[Option<Uuid>],
+        &rows.iter().map(|r| r.ticket).collect::<Vec<_>>(),
+        &rows.iter().map(|r| r.attempt).collect::<Vec<_>>(),
+        &texts(rows, |r| &r.stage),
+        &rows.iter().map(|r| r.visit).collect::<Vec<_>>(),
+        &texts(rows, |r| &r.kind),
+        &rows.iter().map(|r| r.version).collect::<Vec<_>>(),
+        &rows.iter().map(|r| r.body.clone()).collect::<Vec<_>>(),
+        &texts(rows, |r| &r.mode),
+        &texts(rows, |r| &r.routing_key),
+        &traces as &[Option<String>],
+    )
+    .execute(permit.connection())
+    .await?;
+    counted(rows.len(), done.rows_affected())
+}
+
+/// Writes what locked subjects now stand at. The rows must have been locked by this permit.
+///
+/// # Errors
+/// Where a row is missing or the database fails.
+pub async fn update(permit: &mut Permit<'_>, rows: &[JobRow]) -> Result<(), StoreError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let traces: Vec<Option<String>> = rows.iter().map(|r| r.traceparent.clone()).collect();
+    let letters: Vec<Option<Uuid>> = rows.iter().map(|r| r.letter_id).collect();
+    let done = sqlx::query!(
+        "UPDATE jobs SET ticket = n.ticket, attempt = n.attempt, stage = n.stage, visit = n.visit, kind = n.kind,
+                version = n.version, body = n.body, mode = n.mode, routing_key = n.routing_key,
+                traceparent = n.traceparent, letter_id = n.letter_id, issued_at = now()
+         FROM unnest($1::uuid[], $2::bigint[], $3::integer[], $4::text[], $5::integer[], $6::text[], $7::integer[],
+                     $8::jsonb[], $9::text[], $10::text[], $11::text[], $12::uuid[])
+              AS n (subject_id, ticket, attempt, stage, visit, kind, version, body, mode, routing_key, traceparent,
+                    letter_id)
+         WHERE jobs.subject_id = n.subject_id
+           -- a counter only ever rises
+           AND jobs.ticket < n.ticket",
+        &ids(rows),
+        &rows.iter().map(|r| r.ticket).collect::<Vec<_>>(),
+        &rows.iter().map(|r| r.attempt).collect::<Vec<_>>(),
+        &texts(rows, |r| &r.stage),
+        &rows.iter().map(|r| r.visit).collect::<Vec<_>>(),
+        &texts(rows, |r| &r.kind),
+        &rows.iter().map(|r| r.version).collect::<Vec<_>>(),
+        &rows.iter().map(|r| r.body.clone()).collect::<Vec<_>>(),
+        &texts(rows, |r| &r.mode),
+        &texts(rows, |r| &r.routing_key),
+        &traces as &[Option<String>],
+        &letters as &[Option<Uuid>],
+    )
+    .execute(permit.connection())
+    .await?;
+    counted(rows.len(), done.rows_affected())
+}
+
+fn ids(rows: &[JobRow]) -> Vec<Uuid> {
+    rows.iter().map(|r| r.subject_id).collect()
+}
+
+fn texts(rows: &[JobRow], of: impl Fn(&JobRow) -> &String) -> Vec<String> {
+    rows.iter().map(|r| of(r).clone()).collect()
+}
+
+fn counted(wanted: usize, touched: u64) -> Result<(), StoreError> {
+    if touched == wanted as u64 { Ok(()) } else { Err(StoreError::rows("jobs", wanted, touched)) }
+}
