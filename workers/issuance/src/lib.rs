@@ -1,1 +1,110 @@
-//! kezek-issuance
+#![doc = include_str!("../README.md")]
+
+mod answer;
+mod doors;
+mod job;
+mod outcome;
+mod store;
+
+pub use answer::{Answer, OldCard};
+pub use job::Job;
+pub use outcome::Outcome;
+
+use kezek_domain::dossier::{DutyAssessment, Handover, Registration};
+use kezek_domain::rules::{NoticeKind, Rules};
+use kezek_domain::{Section, System, Tiyn};
+use kezek_gateway::{CouponAnswer, Gateway};
+use kezek_stage::{
+    Attempt, Case, ConfigError, EffectKey, Fault, File, Hold, Kit, Permit, Receiver, Settled, Stage, Turn,
+};
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// Settings of the stage. There are none: its term is a rule.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {}
+
+/// The stage.
+pub struct Issuance {
+    gateway: Arc<Gateway>,
+}
+
+impl std::fmt::Debug for Issuance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Issuance")
+    }
+}
+
+impl Stage for Issuance {
+    const NAME: &'static str = "issuance";
+    const READS: &'static [Section] = &[
+        Section::Form,
+        Section::Identity,
+        Section::Registration,
+        Section::DutyAssessment,
+        Section::Production,
+    ];
+    type Subject = Case;
+    type Config = Config;
+    type Job = Job;
+    type Answer = Answer;
+    type Outcome = Outcome;
+
+    fn open(_config: Config, kit: Kit) -> Result<Self, ConfigError> {
+        Ok(Self { gateway: kit.get::<Gateway>()? })
+    }
+
+    /// A3.19: the card lies at its registration point and waits for the person.
+    async fn work(&self, _job: &Job, _file: &File<Self>, attempt: &Attempt) -> Result<Turn<Self>, Fault> {
+        let until = Rules::built_in().terms().issuance_until(attempt.now());
+        Ok(Turn::Hold(Hold::until(until).notify(NoticeKind::Ready)))
+    }
+
+    /// A11d: handed over against the coupon; the registration in RP DRN is closed and the duty earned.
+    async fn answer(
+        &self,
+        answer: &Answer,
+        _job: &Job,
+        file: &File<Self>,
+        attempt: &Attempt,
+    ) -> Result<Turn<Self>, Fault> {
+        let Answer::HandedOver { coupon: shown, account, at, old_card } = answer;
+        let coupon = file.get::<Registration>()?.coupon;
+        if *shown != coupon {
+            // the door has compared already; whatever comes past it does not close a case
+            return Err(Fault::permanent("coupon-differs", "the coupon shown is not the case's (A11d)"));
+        }
+        let key = EffectKey::of("close-registration", file.case.id, "");
+        let closed = attempt
+            .effect(&key, Receiver::Dedupes, System::RpDrn, "close", async {
+                self.gateway.close_registration(key.as_str(), &coupon).await.map(|a| match a {
+                    CouponAnswer::Done => true,
+                    CouponAnswer::NotFound => false,
+                })
+            })
+            .await?
+            .sure()?;
+        if !closed {
+            return Err(Fault::permanent("coupon-unknown", "the register does not know its own coupon")
+                .from_system(System::RpDrn));
+        }
+        let due = file.find::<DutyAssessment>()?.map_or(Tiyn::ZERO, |d| d.amount);
+        let handover =
+            Handover { officer: account.clone(), at: *at, old_card: old_card.label().to_owned() };
+        let earned = outcome::earned(file.case.id, due, file.case.purse.held());
+        Ok(Turn::Done(Outcome::HandedOver { handover, earned }))
+    }
+
+    /// Nobody has fetched the card within the term: it goes on waiting and is listed for the operator.
+    async fn lapse(&self, _job: &Job, _file: &File<Self>, _attempt: &Attempt) -> Result<Turn<Self>, Fault> {
+        Ok(Turn::Hold(Hold::open()))
+    }
+
+    async fn record(&self, won: &[Settled<'_, Self>], permit: &mut Permit<'_>) -> Result<(), Fault> {
+        store::insert_handovers(won, permit).await
+    }
+}
+
+#[cfg(test)]
+mod tests;
