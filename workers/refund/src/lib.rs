@@ -1,1 +1,130 @@
-//! kezek-refund
+#![doc = include_str!("../README.md")]
+
+mod answer;
+mod claim;
+mod confirm;
+mod coverage;
+mod doors;
+mod job;
+mod outcome;
+
+pub use answer::Answer;
+pub use coverage::Part;
+pub use doors::arrival;
+pub use job::Job;
+pub use outcome::Outcome;
+
+use coverage::Coverage;
+use kezek_domain::dossier::{Refund as Filed, Section};
+use kezek_domain::rules::{NoticeKind, Rules, almaty_day_end};
+use kezek_domain::{Fault, Tiyn};
+use kezek_gateway::Gateway;
+use kezek_stage::{Attempt, Case, ConfigError, File, Hold, Kit, SectionDraft, Stage, Turn};
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// The stage has nothing to configure: the claim's limit is a rule.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {}
+
+/// The stage.
+#[derive(Debug)]
+pub struct Refund {
+    gateway: Arc<Gateway>,
+    rules: Arc<Rules>,
+}
+
+impl Stage for Refund {
+    const NAME: &'static str = "refund";
+    const READS: &'static [Section] = &[Section::Refund];
+    const LEDGER: bool = true;
+    type Subject = Case;
+    type Config = Config;
+    type Job = Job;
+    type Answer = Answer;
+    type Outcome = Outcome;
+
+    fn open(_config: Config, kit: Kit) -> Result<Self, ConfigError> {
+        let rules = kit.get::<Rules>().unwrap_or_else(|_| Arc::new(Rules::built_in().clone()));
+        Ok(Self { gateway: kit.get::<Gateway>()?, rules })
+    }
+
+    async fn work(&self, _job: &Job, file: &File<Self>, attempt: &Attempt) -> Result<Turn<Self>, Fault> {
+        confirm::cancel_registration(&self.gateway, file, attempt).await?;
+        if held(file)? == Tiyn::ZERO {
+            return Ok(Turn::Done(Outcome::NothingHeld));
+        }
+        self.claim(file, attempt).await
+    }
+
+    async fn answer(
+        &self,
+        answer: &Answer,
+        _job: &Job,
+        file: &File<Self>,
+        attempt: &Attempt,
+    ) -> Result<Turn<Self>, Fault> {
+        // its money is in the ledger already, and the ledger decides
+        let Answer::Paid { confirmation_key, paid_at, .. } = answer;
+        let claimed = file.get::<Filed>()?;
+        if held(file)? == Tiyn::ZERO {
+            let filed = Filed {
+                confirmation_key: confirmation_key.clone(),
+                amount: file.case.purse.returned,
+                paid_at: Some(*paid_at),
+                ..claimed
+            };
+            return Ok(Turn::Done(Outcome::Refunded { filed }));
+        }
+        let until = almaty_day_end(claimed.claim_until);
+        if until <= attempt.now() {
+            return self.lapse_of(&claimed, file, attempt).await;
+        }
+        // money may have come since: what was confirmed before is the same again under the same key
+        confirm::all(&self.gateway, file, attempt).await?;
+        Ok(Turn::Hold(Hold::until(until)))
+    }
+
+    async fn lapse(&self, _job: &Job, file: &File<Self>, attempt: &Attempt) -> Result<Turn<Self>, Fault> {
+        self.lapse_of(&file.get::<Filed>()?, file, attempt).await
+    }
+}
+
+impl Refund {
+    /// Confirms all that is held and waits for the claim.
+    async fn claim(&self, file: &File<Self>, attempt: &Attempt) -> Result<Turn<Self>, Fault> {
+        let newest = confirm::all(&self.gateway, file, attempt).await?;
+        let claim_until = self.rules.terms().claim_until(attempt.today());
+        let filed = Filed {
+            confirmation_key: newest.to_string(),
+            amount: held(file)?,
+            confirmed_at: attempt.now(),
+            paid_at: None,
+            claim_until,
+        };
+        let hold = Hold::until(almaty_day_end(claim_until)).filing(SectionDraft::of(&filed)?);
+        Ok(Turn::Hold(hold.notify(NoticeKind::RefundConfirmed)))
+    }
+
+    /// The limit has passed: what was confirmed is forfeited; what came after the confirmation has its own claim.
+    async fn lapse_of(&self, claimed: &Filed, file: &File<Self>, attempt: &Attempt) -> Result<Turn<Self>, Fault> {
+        if held(file)? == Tiyn::ZERO {
+            return Ok(Turn::Done(Outcome::NothingHeld));
+        }
+        let coverage = Coverage::of(file)?;
+        if coverage.to_confirm().iter().any(|part| part.at > claimed.confirmed_at) {
+            return self.claim(file, attempt).await;
+        }
+        Ok(Turn::Done(Outcome::ClaimLapsed { case: file.case.id, forfeited: coverage.left()? }))
+    }
+}
+
+/// What is held, never below zero.
+fn held(file: &File<Refund>) -> Result<Tiyn, Fault> {
+    let held = file.case.purse.held();
+    if held < Tiyn::ZERO {
+        return Err(Fault::permanent("purse-overdrawn", format!("more was earned or returned than received, by {held}")));
+    }
+    Ok(held)
+}
