@@ -7,6 +7,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 use kezek_domain::Tiyn;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
 use crate::envelope::{self, Body};
@@ -32,6 +33,7 @@ pub struct Incoming {
     pub date: Option<Timestamp>,
     /// Who sent it.
     pub sender: Option<String>,
+    password: Option<String>,
     data: Node,
 }
 
@@ -141,8 +143,19 @@ impl Incoming {
             message_type: id("messageType")?,
             date: info.instant("messageDate")?,
             sender: info.text("sender/senderId").map(str::to_owned),
+            password: info.text("sender/password").map(str::to_owned),
             data: envelope::read_data(data, MAX_BYTES)?.ok_or_else(|| request.problem("messageData/data", "empty"))?,
         })
+    }
+
+    /// Whether it carries this sender's id and password. Takes as long for a wrong password as for the right one.
+    #[must_use]
+    pub fn came_from(&self, sender_id: &str, password: &SecretString) -> bool {
+        let digest = |text: &str| openssl::sha::sha256(text.as_bytes());
+        let id = digest(self.sender.as_deref().unwrap_or_default());
+        let given = digest(self.password.as_deref().unwrap_or_default());
+        // both are compared whatever the first gives
+        openssl::memcmp::eq(&id, &digest(sender_id)) & openssl::memcmp::eq(&given, &digest(password.expose_secret()))
     }
 
     /// What it says.
@@ -223,6 +236,21 @@ mod tests {
         let expected = PaymentConfirmed { order_key: "k".to_owned(), number: "007".to_owned(), amount: Tiyn(78_640), at: "2025-09-02T05:00:00Z".parse().unwrap() };
         assert_eq!(incoming.message().unwrap(), Message::PaymentConfirmed(expected));
         assert!(incoming.acknowledgement().contains("<messageId>m1</messageId>"));
+    }
+
+    #[test]
+    fn a_sender_is_known_by_id_and_password() {
+        let text = message(service_ids::TAX_REFUND_PAID, "<a/>");
+        let with = |password: &str| text.replace("</senderId>", &format!("</senderId><password>{password}</password>"));
+        let came = |text: &str, password: &str| {
+            Incoming::parse(text.as_bytes()).unwrap().came_from("demo", &SecretString::from(password.to_owned()))
+        };
+        assert!(came(&with("right"), "right"));
+        assert!(!came(&with("wrong"), "right"));
+        assert!(!came(&text, "right"));
+        let named = Incoming::parse(with("right").as_bytes()).unwrap();
+        assert!(!named.came_from("other", &SecretString::from("right".to_owned())));
+        assert!(!format!("{named:?}").contains("right"));
     }
 
     #[test]
