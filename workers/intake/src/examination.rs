@@ -1,0 +1,52 @@
+//! A3.9–A3.12: what was attached and signed. Everything that needs no register is judged even after a failure, so
+//! that the findings name all that is wrong with the papers.
+
+use crate::checks::{digests, eds, photo, portrait, sample};
+use crate::outage::Halt;
+use crate::screening::Screening;
+use crate::sheet::Sheet;
+use jiff::Timestamp;
+use kezek_gateway::eds::{SignatureVerifier, SignerRole};
+use kezek_domain::System;
+use kezek_domain::dossier::Form;
+
+/// What was attached and signed.
+pub struct Papers<'a> {
+    /// The form.
+    pub form: &'a Form,
+    /// The photograph.
+    pub photo: &'a [u8],
+    /// The specimen signature.
+    pub sample: &'a [u8],
+    /// The exact bytes that were signed.
+    pub signed: &'a [u8],
+    /// The signature over them.
+    pub eds: &'a [u8],
+    /// The instant of filing.
+    pub filed_at: Timestamp,
+}
+
+/// Examines the papers onto a sheet.
+///
+/// # Errors
+/// [`Halt`] where Digital-ID could not be asked.
+pub async fn examine(
+    papers: &Papers<'_>,
+    verifier: &dyn SignatureVerifier,
+    screening: &Screening<'_>,
+    sheet: &mut Sheet,
+) -> Result<(), Halt> {
+    let pictures = screening.rules.pictures();
+    let form = papers.form;
+    sheet.note("A3.9", digests::judge(form, papers.signed, papers.photo, papers.sample));
+    sheet.note("A3.9", sample::judge(papers.sample, &pictures.signature));
+    sheet.note("A3.10", photo::judge(papers.photo, &pictures.photo));
+    if sheet.stands() {
+        let asked = screening.gateway.portrait_matches(&form.iin, papers.photo);
+        let answer = screening.ask(System::DigitalId, "portrait", asked).await?;
+        sheet.note("A3.11", portrait::judge(answer));
+    }
+    let verified = verifier.verify(papers.signed, papers.eds, &form.iin, SignerRole::Applicant, papers.filed_at);
+    sheet.note("A3.12", eds::judge(&verified));
+    Ok(())
+}
