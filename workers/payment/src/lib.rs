@@ -152,3 +152,6 @@ fn waiting(until: Timestamp) -> Turn<Payment> {
 
 /// Payments by number, as the gateway reports them.
 pub(crate) type Parts = Vec<PaidPart>;
+
+#[cfg(test)]
+mod tests;

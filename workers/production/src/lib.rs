@@ -177,3 +177,6 @@ impl Production {
         Ok(Turn::Hold(Hold { until, ..Hold::open() }))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -128,3 +128,6 @@ fn held(file: &File<Refund>) -> Result<Tiyn, Fault> {
     }
     Ok(held)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+//! The stage on the bench, before a gateway that says what the test tells it to.
+
+use crate::{Answer, Config, Job, Outcome, Refund};
+use jiff::SignedDuration;
+use kezek_domain::dossier::Refund as Filed;
+use kezek_domain::rules::NoticeKind;
+use kezek_domain::{Because, Closing, How, StageName, Status, Tiyn};
+use kezek_gateway::service_ids::{CANCEL, NON_PERFORMANCE};
+use kezek_gateway::xml;
+use kezek_stage::{Stage as _, Turn};
+use kezek_testkit::register::{Asked, Register};
+use kezek_testkit::{Bench, bench, paper};
+use std::sync::Arc;
+
+type Tested = Result<(), Box<dyn std::error::Error>>;
+
+/// The services that were asked so far, oldest first.
+fn services(gateway: &Register) -> Vec<String> {
+    gateway.asked().into_iter().map(|asked| asked.service).collect()
+}
+
+fn bench(gateway: &Register, closing: Closing) -> Result<Bench<Refund>, Box<dyn std::error::Error>> {
+    let kit = bench::kit(paper::filed_at()).with(Arc::new(gateway.gateway()?));
+    Ok(Bench::open(Config::default(), kit)?.coupon(&paper::coupon()).with(|case| {
+        case.status = Status::Open {
+            at: StageName::new(Refund::NAME),
+            visit: 1,
+            how: How::Moving,
+            refunding: Some(Because { closing, reason: "photo-quality".to_owned() }),
+        };
+    }))
+}
+
+fn paid(bench: &Bench<Refund>, payment: &str, number: &str, amount: i64) -> Answer {
+    Answer::Paid {
+        confirmation_key: format!("refund/{}/{payment}", bench.case.id),
+        number: number.to_owned(),
+        amount_tiyn: Tiyn(amount),
+        paid_at: paper::filed_at(),
+    }
+}
+
+/// Key and amount of each confirmation so far.
+fn confirmations(gateway: &Register) -> Vec<(String, String)> {
+    let amount = |a: &Asked| {
+        let data = xml::parse(a.data.as_bytes(), 1 << 20).ok();
+        data.and_then(|d| d.text("amountTiyn").map(str::to_owned)).unwrap_or_default()
+    };
+    gateway.asked_of(NON_PERFORMANCE).iter().map(|a| (a.key.clone().unwrap_or_default(), amount(a))).collect()
+}
+
+#[tokio::test]
+async fn a11c_each_payment_is_confirmed_and_the_tax_authority_pays() -> Tested {
+    let gateway = Register::open().await?;
+    let mut bench = bench(&gateway, Closing::Cancelled)?.received(Tiyn(40_000), "p1").received(Tiyn(38_640), "p2");
+    let Turn::Hold(hold) = bench.work(&Job {}).await? else { return Err("not held".into()) };
+    assert_eq!(hold.until, Some("2028-09-03T00:00:00+05:00".parse()?));
+    assert_eq!(hold.notices, [NoticeKind::RefundConfirmed]);
+    let key = |payment: &str| format!("refund/{}/{payment}", bench.case.id);
+    let confirmed = vec![(key("p2"), "38640".to_owned()), (key("p1"), "40000".to_owned())];
+    assert_eq!(confirmations(&gateway), confirmed);
+    assert_eq!(bench.filed::<Filed>()?.amount, Tiyn(78_640));
+    assert!(bench.filed::<Filed>()?.paid_at.is_none(), "not refunded on our own evidence");
+    assert!(services(&gateway).contains(&CANCEL.to_owned()));
+
+    let first = paid(&bench, "p1", "t1", 40_000);
+    let Turn::Hold(hold) = bench.answer(&first, &Job {}).await? else { return Err("not held".into()) };
+    assert_eq!(hold.until, Some("2028-09-03T00:00:00+05:00".parse()?));
+    let second = paid(&bench, "p2", "t2", 38_640);
+    assert!(matches!(bench.answer(&second, &Job {}).await?, Turn::Done(Outcome::Refunded { .. })));
+    let filed = bench.filed::<Filed>()?;
+    assert_eq!((filed.amount, filed.paid_at), (Tiyn(78_640), Some(paper::filed_at())));
+    // whatever was repeated said the same
+    assert!(confirmations(&gateway).iter().all(|c| confirmed.contains(c)));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a11c_an_issued_card_stays_registered_when_too_much_was_paid() -> Tested {
+    let gateway = Register::open().await?;
+    let mut bench = bench(&gateway, Closing::Issued)?.received(Tiyn(78_640), "p1");
+    bench.work(&Job {}).await?;
+    assert_eq!(services(&gateway), [NON_PERFORMANCE]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a11c_nothing_held_is_nothing_confirmed() -> Tested {
+    let gateway = Register::open().await?;
+    let turn = bench(&gateway, Closing::Cancelled)?.work(&Job {}).await?;
+    assert!(matches!(turn, Turn::Done(Outcome::NothingHeld)));
+    assert_eq!(services(&gateway), [CANCEL]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a11c_a_claim_that_nobody_made_is_forfeited_to_the_last_tiyn() -> Tested {
+    let gateway = Register::open().await?;
+    let mut bench = bench(&gateway, Closing::Unpaid)?.received(Tiyn(40_000), "p1").received(Tiyn(1), "p2");
+    bench.work(&Job {}).await?;
+    bench.passes(SignedDuration::from_hours(24 * 366 * 3));
+    let turn = bench.lapse(&Job {}).await?;
+    assert!(matches!(turn, Turn::Done(Outcome::ClaimLapsed { .. })), "{turn:?}");
+    assert_eq!((bench.case.purse.held(), bench.case.purse.earned), (Tiyn::ZERO, Tiyn(40_001)));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a11c_money_that_came_during_the_claim_has_a_claim_of_its_own() -> Tested {
+    let gateway = Register::open().await?;
+    let mut bench = bench(&gateway, Closing::Unpaid)?.received(Tiyn(40_000), "p1");
+    bench.work(&Job {}).await?;
+    bench.passes(SignedDuration::from_hours(24));
+    let mut bench = bench.received(Tiyn(500), "p2");
+    bench.passes(SignedDuration::from_hours(24 * 366 * 3));
+    let Turn::Hold(hold) = bench.lapse(&Job {}).await? else { return Err("forfeited unconfirmed".into()) };
+    assert!(hold.until > Some("2031-09-01T00:00:00+05:00".parse()?));
+    assert!(confirmations(&gateway).iter().any(|(key, amount)| key.ends_with("/p2") && amount == "500"));
+    Ok(())
+}
