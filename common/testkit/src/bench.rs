@@ -96,12 +96,9 @@ impl<S: Stage> Bench<S> {
         })
     }
 
-    // ------------------------------------------------------------ the case
 
-    /// Files a section, as an earlier stage would have.
-    ///
-    /// # Panics
-    /// Never: a section that cannot be written as JSON is filed as `null`, which no stage reads.
+    /// Files a section, as an earlier stage would have. One that cannot be written as JSON is filed as `null`, which
+    /// no stage can read.
     #[must_use]
     pub fn filing<T: Filed>(mut self, section: &T) -> Self {
         self.sections.insert(T::SECTION, (T::VERSION, serde_json::to_value(section).unwrap_or(Value::Null)));
@@ -160,13 +157,17 @@ impl<S: Stage> Bench<S> {
         let moved = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
         self.clock.set_offset_ms(self.clock.offset_ms().saturating_add(moved));
     }
+    /// The bench's clock.
+    #[must_use]
+    pub const fn clock(&self) -> &Clock {
+        &self.clock
+    }
     /// Business time now.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    // ------------------------------------------------------------ the steps
 
     /// A message has come: the job goes through its schema and JSON, then to [`Stage::work`].
     ///
@@ -208,7 +209,6 @@ impl<S: Stage> Bench<S> {
         self.after(&attempt, turn)
     }
 
-    // ------------------------------------------------------------ what happened
 
     /// Every call made outside so far, oldest first.
     #[must_use]
@@ -352,3 +352,6 @@ pub fn through_json<T: Shape>(shape: &T) -> Result<T, Fault> {
     }
     Ok(decode(T::VERSION, body.to_string().as_bytes())?)
 }
+
+#[cfg(test)]
+mod tests;

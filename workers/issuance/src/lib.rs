@@ -28,6 +28,7 @@ pub struct Config {}
 /// The stage.
 pub struct Issuance {
     gateway: Arc<Gateway>,
+    rules: Arc<Rules>,
 }
 
 impl std::fmt::Debug for Issuance {
@@ -52,12 +53,13 @@ impl Stage for Issuance {
     type Outcome = Outcome;
 
     fn open(_config: Config, kit: Kit) -> Result<Self, ConfigError> {
-        Ok(Self { gateway: kit.get::<Gateway>()? })
+        let rules = kit.get::<Rules>().unwrap_or_else(|_| Arc::new(Rules::built_in().clone()));
+        Ok(Self { rules, gateway: kit.get::<Gateway>()? })
     }
 
     /// A3.19: the card lies at its registration point and waits for the person.
     async fn work(&self, _job: &Job, _file: &File<Self>, attempt: &Attempt) -> Result<Turn<Self>, Fault> {
-        let until = Rules::built_in().terms().issuance_until(attempt.now());
+        let until = self.rules.terms().issuance_until(attempt.now());
         Ok(Turn::Hold(Hold::until(until).notify(NoticeKind::Ready)))
     }
 

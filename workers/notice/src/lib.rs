@@ -8,6 +8,7 @@ pub use job::Job;
 pub use outcome::{Channel, Outcome, Report};
 
 use kezek_domain::dossier::Language;
+use kezek_domain::rules::Rules;
 use kezek_domain::{Section, System};
 use kezek_gateway::Gateway;
 use kezek_stage::{
@@ -24,6 +25,7 @@ pub struct Config {}
 /// The stage.
 pub struct Notice {
     gateway: Arc<Gateway>,
+    rules: Arc<Rules>,
 }
 
 impl std::fmt::Debug for Notice {
@@ -51,7 +53,8 @@ impl Stage for Notice {
     type Outcome = Outcome;
 
     fn open(_config: Config, kit: Kit) -> Result<Self, ConfigError> {
-        Ok(Self { gateway: kit.get::<Gateway>()? })
+        let rules = kit.get::<Rules>().unwrap_or_else(|_| Arc::new(Rules::built_in().clone()));
+        Ok(Self { rules, gateway: kit.get::<Gateway>()? })
     }
 
     /// The cabinet first, in both languages: it dedupes, so a repeated attempt does no harm. Then one text message
@@ -63,8 +66,8 @@ impl Stage for Notice {
             Language::Kk => (Language::Kk, Language::Ru),
             Language::Ru => (Language::Ru, Language::Kk),
         };
-        let chosen = words::words(job.notice, first, file)?;
-        let both = format!("{chosen}\n\n{}", words::words(job.notice, second, file)?);
+        let chosen = words::words(&self.rules, job.notice, first, file)?;
+        let both = format!("{chosen}\n\n{}", words::words(&self.rules, job.notice, second, file)?);
         let title = file.case.receipt.as_str();
 
         let key = EffectKey::of_notice("cabinet", side.id);

@@ -5,15 +5,20 @@ use kezek_domain::Tiyn;
 use kezek_domain::dossier::{
     CheckOutcome, Decision, DutyAssessment, Findings, Language, Payment, PaymentOrder, Refund, Registration,
 };
-use kezek_domain::rules::{NoticeKind, Rules, Text};
+use kezek_domain::rules::{NoticeKind, Refusal, Rules, Text, Texts};
 use kezek_stage::{Fault, File};
 
 /// The notice in one language.
 ///
 /// # Errors
 /// Permanent, where the text wants an amount or a coupon and the dossier has none.
-pub(crate) fn words(notice: NoticeKind, language: Language, file: &File<Notice>) -> Result<String, Fault> {
-    let texts = Rules::built_in().texts();
+pub(crate) fn words(
+    rules: &Rules,
+    notice: NoticeKind,
+    language: Language,
+    file: &File<Notice>,
+) -> Result<String, Fault> {
+    let texts = rules.texts();
     let text = texts.notice(notice);
     let coupon = match (wants(text, "{coupon}"), &file.case.coupon, file.find::<Registration>()?) {
         (false, ..) => String::new(),
@@ -29,7 +34,7 @@ pub(crate) fn words(notice: NoticeKind, language: Language, file: &File<Notice>)
             return Err(Fault::permanent("notice-incomplete", format!("{notice}: the dossier names no amount")));
         }
     };
-    let reason = reason(notice, file)?.map_or("", |r| r.in_language(language));
+    let reason = reason(texts, notice, file)?.map_or("", |r| r.in_language(language));
     let filled = text.fill(language, &coupon, &amount, reason);
     // where no reason is known (an operator's act), the sentence closes without one
     let filled = if reason.is_empty() { filled.replace(": .", ".") } else { filled };
@@ -72,15 +77,15 @@ fn amount(notice: NoticeKind, file: &File<Notice>) -> Result<Option<Tiyn>, Fault
 }
 
 /// Why, in words: of the reviewer's cancellation (A11b), or of the check that failed (A3, A7).
-fn reason(notice: NoticeKind, file: &File<Notice>) -> Result<Option<&'static Text>, Fault> {
-    let texts = Rules::built_in().texts();
+fn reason<'r>(texts: &'r Texts, notice: NoticeKind, file: &File<Notice>) -> Result<Option<&'r Text>, Fault> {
     Ok(match notice {
         NoticeKind::Cancelled => {
             file.find::<Decision>()?.and_then(|d| d.reason).map(|reason| texts.cancel(reason))
         }
+        // the first check that failed is the one that decided
         NoticeKind::Refused => file.find::<Findings>()?.and_then(|findings| {
-            let failed = findings.checks.iter().rev().filter(|c| c.outcome != CheckOutcome::Passed);
-            failed.filter_map(|c| texts.reason(&c.detail_code)).next()
+            let failed = findings.checks.iter().find(|c| c.outcome == CheckOutcome::Failed);
+            failed.and_then(|c| refusal(&c.check, &c.detail_code)).map(|refusal| texts.refusal(refusal))
         }),
         NoticeKind::Received
         | NoticeKind::Registered
@@ -98,4 +103,18 @@ fn reason(notice: NoticeKind, file: &File<Notice>) -> Result<Option<&'static Tex
         | NoticeKind::RefundPaid
         | NoticeKind::QuestionAsked => None,
     })
+}
+
+/// The refusal that a failed check stands for: its line of law says which, and where one line has several refusals,
+/// its detail does.
+fn refusal(law: &str, detail: &str) -> Option<Refusal> {
+    match (law, detail) {
+        ("A3.2", "not-found") => Some(Refusal::PersonNotFound),
+        ("A3.2", "dead" | "removed") => Some(Refusal::DeadOrRemoved),
+        ("A3.2", "somebody-elses" | "not-in-base") => Some(Refusal::PhoneNotBound),
+        (_, "token-refused") => Some(Refusal::NoConsent),
+        ("A3.2", _) => None,
+        // A7's two refusals share the order's one text
+        _ => Refusal::ALL.iter().copied().find(|r| r.law() == law),
+    }
 }

@@ -57,6 +57,6 @@ pub(crate) fn lines(form: &Form, identity: Option<&Identity>, document: Option<&
 }
 
 /// The exemption's ground in words, where it is one of the Code's.
-pub(crate) fn ground(code: &str) -> Option<(String, String)> {
-    Rules::built_in().exemptions().ground(code).map(|g| (g.kk.clone(), g.ru.clone()))
+pub(crate) fn ground(rules: &Rules, code: &str) -> Option<(String, String)> {
+    rules.exemptions().ground(code).map(|g| (g.kk.clone(), g.ru.clone()))
 }

@@ -92,7 +92,7 @@ async fn case(
     let identity: Option<Identity> = section(&view)?;
     let document: Option<Document> = section(&view)?;
     let exemption = section::<Exemption>(&view)?.and_then(|e| e.ground).map(|code| {
-        let words = compare::ground(&code);
+        let words = compare::ground(&desk.stage.rules, &code);
         json!({ "ground": code, "kk": words.as_ref().map(|w| &w.0), "ru": words.as_ref().map(|w| &w.1) })
     });
     let head = &view.case;

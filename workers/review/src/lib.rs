@@ -33,6 +33,7 @@ pub struct Config {}
 /// The stage.
 pub struct Review {
     gateway: Arc<Gateway>,
+    rules: Arc<Rules>,
     verifier: Arc<CmsVerifier>,
 }
 
@@ -61,14 +62,15 @@ impl Stage for Review {
     type Outcome = Outcome;
 
     fn open(_config: Config, kit: Kit) -> Result<Self, ConfigError> {
-        Ok(Self { gateway: kit.get::<Gateway>()?, verifier: kit.get::<CmsVerifier>()? })
+        let rules = kit.get::<Rules>().unwrap_or_else(|_| Arc::new(Rules::built_in().clone()));
+        Ok(Self { rules, gateway: kit.get::<Gateway>()?, verifier: kit.get::<CmsVerifier>()? })
     }
 
     /// A10: the application is brought to the chosen region and waits for an officer until the term's last day ends.
     async fn work(&self, _job: &Job, file: &File<Self>, attempt: &Attempt) -> Result<Turn<Self>, Fault> {
         // A10: only after the coupon is formed
         file.get::<Registration>()?;
-        let rules = Rules::built_in();
+        let rules = &self.rules;
         let (last_day, _) =
             rules.calendar().add_working_days(almaty_date(attempt.now()), rules.terms().review_working_days);
         Ok(Turn::Hold(Hold::until(almaty_day_end(last_day)).notify(NoticeKind::InReview)))
