@@ -5,6 +5,8 @@ mod job;
 mod outcome;
 mod question;
 mod standing;
+#[cfg(test)]
+mod tests;
 
 pub use answer::Answer;
 pub use job::Job;
@@ -149,7 +151,12 @@ impl Exemption {
     ///
     /// # Errors
     /// Permanent where the table does not say: an operator adds the rule and replays.
-    fn duty(&self, papers: &Papers, file: &File<Self>, attempt: &Attempt) -> Result<Result<DutyAssessment, Doubt>, Fault> {
+    fn duty(
+        &self,
+        papers: &Papers,
+        file: &File<Self>,
+        attempt: &Attempt,
+    ) -> Result<Result<DutyAssessment, Doubt>, Fault> {
         if let Some(settled) = &papers.settled {
             return Ok(Ok(settled.clone()));
         }
@@ -217,9 +224,9 @@ impl Exemption {
         file: &File<Self>,
         attempt: &Attempt,
     ) -> Result<Turn<Self>, Fault> {
-        let duty = self
-            .duty(&papers, file, attempt)?
-            .map_err(|_| Fault::permanent("duty-unsettled", "an answer about statuses came before the duty was settled"))?;
+        let duty = self.duty(&papers, file, attempt)?.map_err(|_| {
+            Fault::permanent("duty-unsettled", "an answer about statuses came before the duty was settled")
+        })?;
         let filed = almaty_date(file.case.filed_at);
         let exemption = Some(Evidence {
             ground: ground.clone(),

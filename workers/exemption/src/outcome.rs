@@ -71,9 +71,8 @@ impl kezek_stage::Outcome for Outcome {
     fn samples() -> Vec<Self> {
         use kezek_domain::dossier::Reason;
         let rules = Rules::built_in();
-        let duty = |on| {
-            rules.duty(&Service::ID_CARD_RENEWAL, Reason::Expiry, on).ok().map(|duty| assessment(&duty, rules))
-        };
+        let duty =
+            |on| rules.duty(&Service::ID_CARD_RENEWAL, Reason::Expiry, on).ok().map(|duty| assessment(&duty, rules));
         let exemption = |ground: Option<&str>| Exemption {
             ground: ground.map(str::to_owned),
             evidence_sha256: "00".repeat(32),

@@ -1,11 +1,11 @@
 //! What goes to a human, to whom, and what may be answered.
 
 use crate::Answer;
+use jiff::Timestamp;
 use kezek_domain::Role;
 use kezek_domain::dossier::{AskedQuestion, Questions};
 use kezek_domain::rules::Duty;
 use kezek_stage::{Choice, Question};
-use jiff::Timestamp;
 
 /// What a machine may not decide about the duty.
 #[derive(Clone, Debug, PartialEq, Eq)]

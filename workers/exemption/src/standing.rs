@@ -59,7 +59,13 @@ mod tests {
     use jiff::civil::date;
 
     fn status(code: &str, valid_from: Date, valid_to: Option<Date>) -> SocialStatus {
-        SocialStatus { source_code: code.to_owned(), name_kk: String::new(), name_ru: String::new(), valid_from, valid_to }
+        SocialStatus {
+            source_code: code.to_owned(),
+            name_kk: String::new(),
+            name_ru: String::new(),
+            valid_from,
+            valid_to,
+        }
     }
     fn judged(statuses: &[SocialStatus]) -> Standing {
         judge(statuses, Rules::built_in(), date(2025, 9, 2))
@@ -68,7 +74,11 @@ mod tests {
     #[test]
     fn a3_14_any_one_ground_suffices_whatever_else_is_there() {
         let ever = date(2020, 1, 1);
-        let several = [status("demo-student", ever, None), status("code-of-tomorrow", ever, None), status("demo-veteran", ever, None)];
+        let several = [
+            status("demo-student", ever, None),
+            status("code-of-tomorrow", ever, None),
+            status("demo-veteran", ever, None),
+        ];
         assert_eq!(judged(&several), Standing::Exempt("622-4".to_owned()));
     }
 

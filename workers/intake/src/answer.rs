@@ -1,9 +1,9 @@
 //! What the Committee may answer to a question of intake. A choice is a whole answer.
 
 use crate::doubt::Doubt;
+use kezek_domain::Role;
 use kezek_domain::rules::Refusal;
 use kezek_stage::{Choice, Question, Shape};
-use kezek_domain::Role;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,7 @@
 //! What an installation may set.
 
-use kezek_stage::ConfigError;
 use kezek_domain::IinProfile;
+use kezek_stage::ConfigError;
 use serde::Deserialize;
 
 /// The configuration section `stage.intake`.

@@ -6,9 +6,9 @@ use crate::outage::Halt;
 use crate::screening::Screening;
 use crate::sheet::Sheet;
 use jiff::Timestamp;
-use kezek_gateway::eds::{SignatureVerifier, SignerRole};
 use kezek_domain::System;
 use kezek_domain::dossier::Form;
+use kezek_gateway::eds::{SignatureVerifier, SignerRole};
 
 /// What was attached and signed.
 pub struct Papers<'a> {

@@ -16,6 +16,8 @@ mod screening;
 mod sheet;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod words;
 
 pub use answer::Answer;
@@ -25,13 +27,11 @@ pub use job::Job;
 pub use outcome::{Outcome, Registered, TurnedDown};
 
 use examination::Papers;
-use kezek_gateway::Gateway;
-use kezek_gateway::eds::{CmsVerifier, SignatureVerifier};
 use kezek_domain::dossier::{Questions, Section};
 use kezek_domain::rules::{NoticeKind, Refusal, Rules};
-use kezek_stage::{
-    Attachment, Attempt, Case, ConfigError, Fault, File, Hold, Kit, SectionDraft, Stage, Turn,
-};
+use kezek_gateway::Gateway;
+use kezek_gateway::eds::{CmsVerifier, SignatureVerifier};
+use kezek_stage::{Attachment, Attempt, Case, ConfigError, Fault, File, Hold, Kit, SectionDraft, Stage, Turn};
 use outage::Halt;
 use screening::{Applicant, Screened, Screening};
 use sheet::{Sheet, Verdict};
@@ -141,9 +141,9 @@ impl Intake {
                     .notify(NoticeKind::QuestionAsked),
             ));
         }
-        let (identity, document) = screened
-            .sections(file.case.filed_at)
-            .ok_or_else(|| Fault::permanent("intake-incomplete", "all checks passed and a register's record is missing"))?;
+        let (identity, document) = screened.sections(file.case.filed_at).ok_or_else(|| {
+            Fault::permanent("intake-incomplete", "all checks passed and a register's record is missing")
+        })?;
         match registration::register(&self.gateway, file.case.id, &papers, attempt).await? {
             Some(registration) => {
                 sheet.note("A3.13", Verdict::Passed("registered"));

@@ -1,8 +1,8 @@
 //! A12: where a register has failed for more than ten minutes, the person applies at the service centre. Measured
 //! from the breaker's opening, in real time.
 
-use kezek_domain::rules::Rules;
 use kezek_domain::System;
+use kezek_domain::rules::Rules;
 use kezek_stage::{Attempt, Fault};
 
 /// Why the checks stopped before their end.

@@ -1,8 +1,6 @@
 //! How intake may end.
 
-use kezek_domain::dossier::{
-    CheckOutcome, CheckResult, Document, Findings, Identity, Questions, Registration,
-};
+use kezek_domain::dossier::{CheckOutcome, CheckResult, Document, Findings, Identity, Questions, Registration};
 use kezek_domain::rules::{Refusal, Rules};
 use kezek_domain::{Coupon, Sex};
 use kezek_stage::{Fault, Marks, SectionDraft};

@@ -2,9 +2,9 @@
 
 use crate::checks::digests::sha256_hex;
 use crate::examination::Papers;
-use kezek_gateway::{Gateway, GatewayFault, RegisterAnswer, RegisterRequest, RegistrationState};
 use kezek_domain::dossier::Registration;
 use kezek_domain::{CaseId, Coupon, System};
+use kezek_gateway::{Gateway, GatewayFault, RegisterAnswer, RegisterRequest, RegistrationState};
 use kezek_stage::{Attempt, EffectKey, Fault, Receiver};
 use serde::{Deserialize, Serialize};
 
@@ -76,9 +76,7 @@ pub async fn undo(gateway: &Gateway, case: CaseId, attempt: &Attempt) -> Result<
         RegistrationState::Unknown | RegistrationState::Cancelled { .. } | RegistrationState::Closed { .. } => Ok(()),
         RegistrationState::Open { coupon } => {
             let cancel = EffectKey::of("cancel-registration", case, "");
-            let call = async {
-                gateway.cancel_registration(cancel.as_str(), &coupon, "refused").await.map(|_| ())
-            };
+            let call = async { gateway.cancel_registration(cancel.as_str(), &coupon, "refused").await.map(|_| ()) };
             attempt.effect(&cancel, Receiver::Dedupes, System::RpDrn, "cancel-registration", call).await?.sure()
         }
     }

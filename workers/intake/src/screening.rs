@@ -12,10 +12,10 @@ use crate::outage::{self, Halt};
 use crate::sheet::Sheet;
 use jiff::Timestamp;
 use jiff::civil::Date;
-use kezek_gateway::{ConsentAnswer, Gateway, PersonAnswer, PersonRecord};
 use kezek_domain::dossier::{ChangedAttribute, Consent, Document, Identity, Reason};
 use kezek_domain::rules::{Rules, almaty_date};
 use kezek_domain::{Iin, Phone, Service, Sex, System};
+use kezek_gateway::{ConsentAnswer, Gateway, PersonAnswer, PersonRecord};
 use kezek_stage::{Attempt, Fault};
 
 /// Who asks for what.
@@ -178,12 +178,8 @@ impl Screened {
         let record = self.record.as_deref()?;
         let filed: Date = almaty_date(filed_at);
         let card = record.newest_id_card()?;
-        let document = Document {
-            number: card.number.clone(),
-            begins: card.begin?,
-            ends: card.end,
-            status: card.status.clone(),
-        };
+        let document =
+            Document { number: card.number.clone(), begins: card.begin?, ends: card.end, status: card.status.clone() };
         let sex = match record.gender.as_str() {
             "1" => Sex::Male,
             "2" => Sex::Female,

@@ -2,8 +2,8 @@
 
 use crate::sheet::Verdict;
 use jiff::civil::Date;
-use kezek_gateway::PersonRecord;
 use kezek_domain::rules::Refusal;
+use kezek_gateway::PersonRecord;
 
 /// Whether the person was capable on the day of filing.
 #[must_use]

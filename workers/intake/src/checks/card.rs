@@ -2,8 +2,8 @@
 
 use crate::sheet::Verdict;
 use jiff::civil::Date;
-use kezek_gateway::Document;
 use kezek_domain::rules::Refusal;
+use kezek_gateway::Document;
 
 /// Whether the newest card is current, and the one that is named (`None` where nobody named one yet).
 #[must_use]

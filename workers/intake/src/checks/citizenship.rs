@@ -1,8 +1,8 @@
 //! A2: the applicant is a citizen of the Republic of Kazakhstan.
 
 use crate::sheet::Verdict;
-use kezek_gateway::PersonRecord;
 use kezek_domain::rules::Refusal;
+use kezek_gateway::PersonRecord;
 
 /// Whether the person is a citizen.
 #[must_use]

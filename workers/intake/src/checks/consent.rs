@@ -2,9 +2,9 @@
 
 use crate::sheet::Verdict;
 use jiff::Timestamp;
-use kezek_gateway::ConsentAnswer;
 use kezek_domain::dossier::Consent;
 use kezek_domain::rules::Refusal;
+use kezek_gateway::ConsentAnswer;
 
 /// Whether a consent can still be used: it is there, and lasts a little longer than the questions take.
 #[must_use]

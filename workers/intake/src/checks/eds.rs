@@ -1,8 +1,8 @@
 //! A3.12: the applicant's own signature over exactly the bytes that were sent, judged at the instant of filing.
 
 use crate::sheet::Verdict;
-use kezek_gateway::eds::Verification;
 use kezek_domain::rules::Refusal;
+use kezek_gateway::eds::Verification;
 
 /// Whether the verifier shows the signature to be the applicant's.
 #[must_use]

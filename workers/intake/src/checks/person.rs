@@ -2,8 +2,8 @@
 
 use crate::doubt::Doubt;
 use crate::sheet::Verdict;
-use kezek_gateway::{PersonAnswer, PersonRecord};
 use kezek_domain::rules::Refusal;
+use kezek_gateway::{PersonAnswer, PersonRecord};
 
 /// Whether exactly one person was found. Not for an expired token: that is asked anew first.
 #[must_use]

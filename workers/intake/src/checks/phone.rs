@@ -1,8 +1,8 @@
 //! A3.2: the telephone is the applicant's own, says the base of citizens' mobile numbers.
 
 use crate::sheet::Verdict;
-use kezek_gateway::PhoneAnswer;
 use kezek_domain::rules::Refusal;
+use kezek_gateway::PhoneAnswer;
 
 /// Whether the number is bound to the person.
 #[must_use]

@@ -3,8 +3,8 @@
 
 use crate::doubt::Doubt;
 use crate::sheet::Verdict;
-use kezek_gateway::Match;
 use kezek_domain::rules::Refusal;
+use kezek_gateway::Match;
 
 /// Whether the photograph is the person's.
 #[must_use]

@@ -3,9 +3,9 @@
 use crate::doubt::Doubt;
 use crate::sheet::Verdict;
 use jiff::civil::Date;
-use kezek_gateway::{AddressKind, PersonRecord};
 use kezek_domain::Region;
 use kezek_domain::rules::Refusal;
+use kezek_gateway::{AddressKind, PersonRecord};
 
 /// Whether the person was permanently registered on the day of filing.
 #[must_use]

@@ -66,13 +66,7 @@ fn read(body: &[u8], profile: IinProfile) -> Result<Enquiry, DoorError> {
     let session = fields.text("digitalIdSession", |t| line(t, 128));
     let card = fields.optional("documentNumber", nine_digits);
     let read = || {
-        Some(Enquiry {
-            iin: iin?,
-            phone: phone?,
-            service: Service::owned(service?),
-            session: session?,
-            card: card?,
-        })
+        Some(Enquiry { iin: iin?, phone: phone?, service: Service::owned(service?), session: session?, card: card? })
     };
     let read = read();
     fields.finish(read)

@@ -32,10 +32,8 @@ pub async fn submit(
     let opened = desk.answers.open_case(submission).await?;
     let status = if opened.before { StatusCode::OK } else { StatusCode::CREATED };
     let receipt = opened.receipt.as_str();
-    let headers = [
-        (header::LOCATION, format!("/v1/applications/{receipt}")),
-        (header::CACHE_CONTROL, "no-store".to_owned()),
-    ];
+    let headers =
+        [(header::LOCATION, format!("/v1/applications/{receipt}")), (header::CACHE_CONTROL, "no-store".to_owned())];
     let told = json!({ "receipt": receipt, "case": opened.case, "status": "received" });
     Ok((status, headers, Json(told)).into_response())
 }

@@ -64,10 +64,8 @@ impl Grey {
     }
 
     fn patch(&self, left: usize, w: usize, h: usize) -> Patch {
-        let light: Vec<f64> = (0..h)
-            .flat_map(|y| self.light.iter().skip(y * self.width + left).take(w))
-            .map(|l| f64::from(*l))
-            .collect();
+        let light: Vec<f64> =
+            (0..h).flat_map(|y| self.light.iter().skip(y * self.width + left).take(w)).map(|l| f64::from(*l)).collect();
         moments(&light)
     }
 
@@ -82,7 +80,9 @@ impl Grey {
                 let count = rows.len() * columns.len();
                 let sum: usize = rows
                     .clone()
-                    .map(|r| self.light[r * self.width..][columns.clone()].iter().map(|l| usize::from(*l)).sum::<usize>())
+                    .map(|r| {
+                        self.light[r * self.width..][columns.clone()].iter().map(|l| usize::from(*l)).sum::<usize>()
+                    })
                     .sum();
                 light.push(u8::try_from(sum / count).unwrap_or(u8::MAX));
             }
