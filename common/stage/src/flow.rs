@@ -1,6 +1,6 @@
 //! A service's table of arrows from outcomes to stages. Stages do not know it; the engine follows it.
 
-use crate::{Outcome, Shape, Stage};
+use crate::{Outcome, Shape, Stage, Subject as _, SubjectKind};
 use kezek_domain::fault::Fault;
 use kezek_domain::lifecycle::Closing;
 use kezek_domain::rules::NoticeKind;
@@ -83,6 +83,7 @@ type ErasedArrow = Box<dyn Fn(&dyn Any) -> Option<Step> + Send + Sync>;
 
 struct Routed {
     arrow: ErasedArrow,
+    subject: SubjectKind,
     samples: Vec<(&'static str, Step)>,
 }
 
@@ -158,7 +159,7 @@ impl Flow {
     pub fn on<S: Stage>(mut self, arrow: Arrow<S::Outcome>) -> Result<Self, FlowError> {
         let samples = S::Outcome::samples().iter().map(|o| (o.label(), arrow(o))).collect();
         let erased: ErasedArrow = Box::new(move |o: &dyn Any| o.downcast_ref::<S::Outcome>().map(arrow));
-        if self.routes.insert(S::NAME, Routed { arrow: erased, samples }).is_some() {
+        if self.routes.insert(S::NAME, Routed { arrow: erased, subject: S::Subject::KIND, samples }).is_some() {
             return Err(FlowError::Twice { flow: self.label(), stage: S::NAME.to_owned() });
         }
         Ok(self)
@@ -232,8 +233,10 @@ impl Flow {
                 Target::End => {}
             }
         }
-        if let Some(lost) = self.routes.keys().find(|s| !entered.contains(*s)) {
-            return Err(FlowError::NotReachable { flow, stage: (*lost).to_owned() });
+        // notices and letters are brought by the engine, not by an arrow
+        let lost = |s: &&&'static str, r: &Routed| r.subject == SubjectKind::Case && !entered.contains(**s);
+        if let Some((stage, _)) = self.routes.iter().find(|(s, r)| lost(s, r)) {
+            return Err(FlowError::NotReachable { flow, stage: (*stage).to_owned() });
         }
         if !ends {
             return Err(FlowError::NoEnd { flow });

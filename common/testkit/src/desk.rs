@@ -95,7 +95,6 @@ impl Counter {
         self.book().read.clone()
     }
     /// The routes of a stage on a bench, before this counter.
-    #[must_use]
     pub fn routes<S: Doors>(&self, bench: &Bench<S>) -> Router {
         let (clock, effects, breakers) = (bench.clock().clone(), Arc::clone(&bench.effects), Arc::clone(&bench.breakers));
         let case = bench.case.id;

@@ -60,7 +60,7 @@ async fn by_coupon(
             "photo": format!("/v1/issuance/cases/{id}/pictures/photo"),
         },
         "oldCard": { "number": form.document_number },
-        "newCard": { "number": production.card_number },
+        "madeAt": production.at,
     });
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(body)))
 }
