@@ -75,11 +75,13 @@ pub async fn cancel_registration(gateway: &Gateway, file: &File<Payment>, attemp
 
 /// The service does not know an order that it once numbered.
 pub fn unknown() -> Fault {
-    Fault::permanent("order-unknown", "the service does not know the order that it gave a number").from_system(System::RpDrn)
+    Fault::permanent("order-unknown", "the service does not know the order that it gave a number")
+        .from_system(System::RpDrn)
 }
 
 fn coupon(file: &File<Payment>) -> Result<&Coupon, Fault> {
-    let missing = || Fault::permanent("no-coupon", "a duty is ordered for a registered application only (A3.13, A3.15)");
+    let missing =
+        || Fault::permanent("no-coupon", "a duty is ordered for a registered application only (A3.13, A3.15)");
     file.case.coupon.as_ref().ok_or_else(missing)
 }
 

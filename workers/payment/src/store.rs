@@ -3,8 +3,8 @@
 
 use crate::{Outcome, Payment};
 use jiff_sqlx::{Timestamp, ToSqlx as _};
-use kezek_domain::dossier::{PaymentOrder, Section};
 use kezek_domain::Fault;
+use kezek_domain::dossier::{PaymentOrder, Section};
 use kezek_stage::{Permit, Settled, StoreError, Turn};
 use uuid::Uuid;
 

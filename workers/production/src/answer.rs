@@ -113,4 +113,3 @@ impl kezek_stage::Answer for Answer {
         }
     }
 }
-

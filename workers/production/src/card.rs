@@ -23,7 +23,7 @@ pub async fn order(gateway: &Gateway, job: &Job, file: &File<Production>, attemp
         patronymic: identity.patronymic,
         birth_date: identity.birth_date,
         birth_country: identity.birth_country,
-        region: file.case.region.clone(),
+        region: file.case.region,
         registration_point: form.registration_point,
         photo: file.attachment(Attachment::Photo)?.to_vec(),
         signature: file.attachment(Attachment::Signature)?.to_vec(),

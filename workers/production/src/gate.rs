@@ -2,9 +2,9 @@
 
 use crate::Production;
 use jiff::civil::Date;
+use kezek_domain::Fault;
 use kezek_domain::dossier::{Decision, DecisionOutcome, DutyAssessment, DutyOutcome, Exemption};
 use kezek_domain::rules::{Rules, almaty_date};
-use kezek_domain::Fault;
 use kezek_stage::File;
 
 /// Whether a card may be ordered.
@@ -32,9 +32,8 @@ pub fn paid(file: &File<Production>, rules: &Rules, today: Date) -> Result<Gate,
             // where the rule changed in between, a person chose one of these two days in `exemption`
             let days = [almaty_date(file.case.filed_at), today];
             let reason = file.form()?.reason;
-            let free = |day: Date| {
-                rules.duty(&file.case.service, reason, day).is_ok_and(|rule| rule.outcome == duty.outcome)
-            };
+            let free =
+                |day: Date| rules.duty(&file.case.service, reason, day).is_ok_and(|rule| rule.outcome == duty.outcome);
             if days.into_iter().any(free) { Gate::Open } else { Gate::Shut("not-free-by-the-rules") }
         }
     })

@@ -48,7 +48,7 @@ fn paid(gateway: &Register) -> Result<Bench<Production>, Box<dyn std::error::Err
 fn held(turn: Turn<Production>) -> Result<Hold<Answer>, String> {
     match turn {
         Turn::Hold(hold) => Ok(hold),
-        other => Err(format!("not held: {other:?}")),
+        other @ (Turn::Done(_) | Turn::Again(_)) => Err(format!("not held: {other:?}")),
     }
 }
 

@@ -134,11 +134,16 @@ mod tests {
     }
 
     fn held(ledger: &[LedgerLine]) -> Tiyn {
-        Tiyn(ledger.iter().map(|l| match l.kind {
-            PostingKind::Received | PostingKind::Claimed => l.amount.0,
-            PostingKind::Earned | PostingKind::Returned => -l.amount.0,
-            PostingKind::ReceivedSuspense => 0,
-        }).sum())
+        Tiyn(
+            ledger
+                .iter()
+                .map(|l| match l.kind {
+                    PostingKind::Received | PostingKind::Claimed => l.amount.0,
+                    PostingKind::Earned | PostingKind::Returned => -l.amount.0,
+                    PostingKind::ReceivedSuspense => 0,
+                })
+                .sum(),
+        )
     }
 
     fn confirmed(ledger: &[LedgerLine]) -> Result<Vec<(String, i64)>, Fault> {

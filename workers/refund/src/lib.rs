@@ -124,7 +124,10 @@ impl Refund {
 fn held(file: &File<Refund>) -> Result<Tiyn, Fault> {
     let held = file.case.purse.held();
     if held < Tiyn::ZERO {
-        return Err(Fault::permanent("purse-overdrawn", format!("more was earned or returned than received, by {held}")));
+        return Err(Fault::permanent(
+            "purse-overdrawn",
+            format!("more was earned or returned than received, by {held}"),
+        ));
     }
     Ok(held)
 }
