@@ -72,7 +72,7 @@ impl Caller {
     /// The actor that the journal names.
     #[must_use]
     pub fn actor(&self) -> Actor {
-        Actor::Officer { account: self.account.clone(), role: self.role, region: self.region.clone() }
+        Actor::Officer { account: self.account.clone(), role: self.role, region: self.region }
     }
     /// Refuses callers of other roles.
     ///
@@ -88,7 +88,7 @@ impl Caller {
     /// Regions the caller may see: his own, or all for national roles.
     #[must_use]
     pub fn regions(&self) -> Vec<Region> {
-        self.region.clone().map_or_else(Region::all, |r| vec![r])
+        self.region.map_or_else(Region::all, |r| vec![r])
     }
 }
 
