@@ -15,9 +15,9 @@ pub struct Body<T>(pub T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = DoorError;
     async fn from_request(request: Request, state: &S) -> Result<Self, DoorError> {
-        let bytes = Bytes::from_request(request, state)
-            .await
-            .map_err(|e| DoorError::new(e.status().as_u16(), "unreadable", "the body did not arrive whole; send it again"))?;
+        let bytes = Bytes::from_request(request, state).await.map_err(|e| {
+            DoorError::new(e.status().as_u16(), "unreadable", "the body did not arrive whole; send it again")
+        })?;
         serde_json::from_slice(&bytes).map(Self).map_err(|error| {
             // serde_json's own text may quote a value, so only place and category are told
             let (line, column) = (error.line(), error.column());
@@ -26,7 +26,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
                 Category::Syntax => "it is not JSON",
                 Category::Data => "a field is missing, unknown or of another type",
             };
-            DoorError::new(422, "invalid", format!("the body at line {line}, column {column}: {what}; see the API's description"))
+            DoorError::new(
+                422,
+                "invalid",
+                format!("the body at line {line}, column {column}: {what}; see the API's description"),
+            )
         })
     }
 }

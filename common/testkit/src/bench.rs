@@ -96,7 +96,6 @@ impl<S: Stage> Bench<S> {
         })
     }
 
-
     /// Files a section, as an earlier stage would have. One that cannot be written as JSON is filed as `null`, which
     /// no stage can read.
     #[must_use]
@@ -168,7 +167,6 @@ impl<S: Stage> Bench<S> {
         self.clock.now()
     }
 
-
     /// A message has come: the job goes through its schema and JSON, then to [`Stage::work`].
     ///
     /// # Errors
@@ -208,7 +206,6 @@ impl<S: Stage> Bench<S> {
         let turn = self.stage.lapse(&job, &file, &attempt).await;
         self.after(&attempt, turn)
     }
-
 
     /// Every call made outside so far, oldest first.
     #[must_use]
@@ -276,13 +273,7 @@ impl<S: Stage> Bench<S> {
             PostingKind::ReceivedSuspense => {}
         }
         let at = self.clock.now();
-        self.ledger.push(LedgerLine {
-            kind,
-            source: source.to_owned(),
-            reference: reference.to_owned(),
-            amount,
-            at,
-        });
+        self.ledger.push(LedgerLine { kind, source: source.to_owned(), reference: reference.to_owned(), amount, at });
     }
 
     /// Keeps what the turn files and books, as the settle would, and checks it against the contract.

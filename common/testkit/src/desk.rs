@@ -96,7 +96,8 @@ impl Counter {
     }
     /// The routes of a stage on a bench, before this counter.
     pub fn routes<S: Doors>(&self, bench: &Bench<S>) -> Router {
-        let (clock, effects, breakers) = (bench.clock().clone(), Arc::clone(&bench.effects), Arc::clone(&bench.breakers));
+        let (clock, effects, breakers) =
+            (bench.clock().clone(), Arc::clone(&bench.effects), Arc::clone(&bench.breakers));
         let case = bench.case.id;
         let enquiry_clock = clock.clone();
         let enquiry = move || {
@@ -136,7 +137,13 @@ pub fn account(role: Role) -> Caller {
 }
 
 /// Asks a door as a caller, and gives its answer with the body as JSON (`null` where it is none).
-pub async fn ask(doors: &Router, caller: &Caller, method: &str, path: &str, body: Option<Value>) -> (StatusCode, Value) {
+pub async fn ask(
+    doors: &Router,
+    caller: &Caller,
+    method: &str,
+    path: &str,
+    body: Option<Value>,
+) -> (StatusCode, Value) {
     let (status, bytes) = ask_raw(doors, caller, method, path, body).await;
     (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
 }
@@ -227,9 +234,8 @@ impl Reads for Counter {
     fn public_status<'a>(&'a self, number: &'a str) -> BoxFuture<'a, Result<CaseHead, DoorError>> {
         Box::pin(async move {
             let book = self.book();
-            let named = |h: &CaseHead| {
-                h.receipt.as_str() == number || h.coupon.as_ref().is_some_and(|c| c.as_str() == number)
-            };
+            let named =
+                |h: &CaseHead| h.receipt.as_str() == number || h.coupon.as_ref().is_some_and(|c| c.as_str() == number);
             let found = book.cases.values().map(|c| &c.head).find(|h| named(h)).cloned();
             found.ok_or_else(|| DoorError::not_found("no case has this number"))
         })

@@ -62,10 +62,8 @@ impl Register {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let address = format!("http://{}", listener.local_addr()?);
         let book = Arc::<Mutex<Book>>::default();
-        let router = Router::new()
-            .route("/sync", post(sync))
-            .route("/async", post(asynchronous))
-            .with_state(Arc::clone(&book));
+        let router =
+            Router::new().route("/sync", post(sync)).route("/async", post(asynchronous)).with_state(Arc::clone(&book));
         #[expect(clippy::disallowed_methods, reason = "lives as long as the test's runtime")]
         let _server = tokio::spawn(async move { axum::serve(listener, router).await });
         Ok(Self { address, book })

@@ -113,12 +113,8 @@ async fn handover(
         wrong("/inPerson", "the card is handed to the applicant alone; a power of attorney is not accepted (A4.3)");
     }
     let (Some(coupon), true) = (shown, errors.is_empty()) else { return Err(DoorError::invalid(errors)) };
-    let answer = Answer::HandedOver {
-        coupon,
-        account: caller.account.clone(),
-        at: desk.clock.now(),
-        old_card: sent.old_card,
-    };
+    let answer =
+        Answer::HandedOver { coupon, account: caller.account.clone(), at: desk.clock.now(), old_card: sent.old_card };
     let body = serde_json::to_value(&answer).map_err(|_| Fault::permanent("answer-unwritable", "issuance.answer"))?;
     let settled = desk
         .answers

@@ -39,13 +39,8 @@ impl std::fmt::Debug for Issuance {
 
 impl Stage for Issuance {
     const NAME: &'static str = "issuance";
-    const READS: &'static [Section] = &[
-        Section::Form,
-        Section::Identity,
-        Section::Registration,
-        Section::DutyAssessment,
-        Section::Production,
-    ];
+    const READS: &'static [Section] =
+        &[Section::Form, Section::Identity, Section::Registration, Section::DutyAssessment, Section::Production];
     type Subject = Case;
     type Config = Config;
     type Job = Job;
@@ -92,8 +87,7 @@ impl Stage for Issuance {
                 .from_system(System::RpDrn));
         }
         let due = file.find::<DutyAssessment>()?.map_or(Tiyn::ZERO, |d| d.amount);
-        let handover =
-            Handover { officer: account.clone(), at: *at, old_card: old_card.label().to_owned() };
+        let handover = Handover { officer: account.clone(), at: *at, old_card: old_card.label().to_owned() };
         let earned = outcome::earned(file.case.id, due, file.case.purse.held());
         Ok(Turn::Done(Outcome::HandedOver { handover, earned }))
     }

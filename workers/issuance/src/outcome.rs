@@ -39,16 +39,10 @@ impl kezek_stage::Outcome for Outcome {
         }
     }
     fn samples() -> Vec<Self> {
-        let handover = Handover {
-            officer: "issuer-75".to_owned(),
-            at: Timestamp::UNIX_EPOCH,
-            old_card: "returned".to_owned(),
-        };
+        let handover =
+            Handover { officer: "issuer-75".to_owned(), at: Timestamp::UNIX_EPOCH, old_card: "returned".to_owned() };
         let duty = earned(CaseId(uuid::Uuid::nil()), Tiyn(78_640), Tiyn(78_640));
-        vec![
-            Self::HandedOver { handover: handover.clone(), earned: duty },
-            Self::HandedOver { handover, earned: None },
-        ]
+        vec![Self::HandedOver { handover: handover.clone(), earned: duty }, Self::HandedOver { handover, earned: None }]
     }
     fn sections(&self) -> Result<Vec<SectionDraft>, Fault> {
         match self {

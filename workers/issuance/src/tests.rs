@@ -29,7 +29,12 @@ async fn opened() -> Result<(Register, Bench<Issuance>), Box<dyn Error>> {
 }
 
 fn handed(coupon: Coupon) -> Answer {
-    Answer::HandedOver { coupon, account: "issuer-KZ-75".to_owned(), at: paper::filed_at(), old_card: OldCard::Returned }
+    Answer::HandedOver {
+        coupon,
+        account: "issuer-KZ-75".to_owned(),
+        at: paper::filed_at(),
+        old_card: OldCard::Returned,
+    }
 }
 
 #[tokio::test]

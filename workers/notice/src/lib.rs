@@ -72,8 +72,7 @@ impl Stage for Notice {
 
         let key = EffectKey::of_notice("cabinet", side.id);
         let call = async { self.gateway.cabinet(key.as_str(), &form.iin, title, &both).await.map(|_| ()) };
-        let cabinet =
-            channel(attempt.effect(&key, Receiver::Dedupes, System::Cabinet, "message", call).await)?;
+        let cabinet = channel(attempt.effect(&key, Receiver::Dedupes, System::Cabinet, "message", call).await)?;
 
         let key = EffectKey::of_notice("sms", side.id);
         let call = async { self.gateway.sms(key.as_str(), &form.phone, &chosen).await.map(|_| ()) };

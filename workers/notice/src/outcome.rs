@@ -55,9 +55,7 @@ impl Outcome {
         match (report.cabinet, report.sms) {
             (Channel::Refused, Channel::Refused) => Self::Undeliverable(report),
             (Channel::InDoubt, _) | (_, Channel::InDoubt) => Self::SentInDoubt(report),
-            (Channel::Sent, Channel::Sent | Channel::Refused) | (Channel::Refused, Channel::Sent) => {
-                Self::Sent(report)
-            }
+            (Channel::Sent, Channel::Sent | Channel::Refused) | (Channel::Refused, Channel::Sent) => Self::Sent(report),
         }
     }
     /// The report.

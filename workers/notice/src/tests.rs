@@ -2,11 +2,11 @@
 
 use crate::words::words;
 use crate::{Channel, Config, Job, Notice, Outcome};
+use kezek_domain::Tiyn;
 use kezek_domain::dossier::{
     CancelReason, CheckOutcome, CheckResult, Decision, DecisionOutcome, Findings, Form, Language, Refund,
 };
 use kezek_domain::rules::{NoticeKind, Refusal, Rules};
-use kezek_domain::Tiyn;
 use kezek_gateway::service_ids;
 use kezek_stage::{EffectKey, SideFacts, Turn};
 use kezek_testkit::register::Register;
@@ -93,10 +93,13 @@ async fn a_refused_channel_does_not_stop_the_other() -> Tested {
 async fn a3_16_what_comes_before_production_promises_no_card() -> Tested {
     let (_register, bench) = opened().await?;
     let file = bench.file();
-    for notice in [NoticeKind::Received, NoticeKind::Registered, NoticeKind::Paid, NoticeKind::Exempt, NoticeKind::InReview] {
+    for notice in
+        [NoticeKind::Received, NoticeKind::Registered, NoticeKind::Paid, NoticeKind::Exempt, NoticeKind::InReview]
+    {
         for language in Language::ALL {
             let text = words(Rules::built_in(), notice, *language, &file)?.to_lowercase();
-            for promise in ["дайын", "жасал", "беріледі", "готов", "изготов", "получит", "выдан"] {
+            for promise in ["дайын", "жасал", "беріледі", "готов", "изготов", "получит", "выдан"]
+            {
                 assert!(!text.contains(promise), "{notice} says `{promise}`: {text}");
             }
         }

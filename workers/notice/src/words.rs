@@ -79,9 +79,7 @@ fn amount(notice: NoticeKind, file: &File<Notice>) -> Result<Option<Tiyn>, Fault
 /// Why, in words: of the reviewer's cancellation (A11b), or of the check that failed (A3, A7).
 fn reason<'r>(texts: &'r Texts, notice: NoticeKind, file: &File<Notice>) -> Result<Option<&'r Text>, Fault> {
     Ok(match notice {
-        NoticeKind::Cancelled => {
-            file.find::<Decision>()?.and_then(|d| d.reason).map(|reason| texts.cancel(reason))
-        }
+        NoticeKind::Cancelled => file.find::<Decision>()?.and_then(|d| d.reason).map(|reason| texts.cancel(reason)),
         // the first check that failed is the one that decided
         NoticeKind::Refused => file.find::<Findings>()?.and_then(|findings| {
             let failed = findings.checks.iter().find(|c| c.outcome == CheckOutcome::Failed);

@@ -110,7 +110,9 @@ impl Cause {
     pub const fn remedy(self) -> &'static str {
         match self {
             Self::Undecodable => "find the sender of these bytes; discard them, or re-issue with `kezek repair resend`",
-            Self::TooOld => "replay with a worker that still reads this version, or re-issue with `kezek repair resend`",
+            Self::TooOld => {
+                "replay with a worker that still reads this version, or re-issue with `kezek repair resend`"
+            }
             Self::UnknownCase => "no case is known for it: find the sender; discard it",
             Self::AheadOfDatabase => "the database is behind the broker: was it restored? See the restore runbook",
             Self::Permanent | Self::Other => "read the detail, repair what it names, replay",

@@ -33,8 +33,7 @@ impl Stage for Recovery {
     }
 
     async fn work(&self, job: &Job, file: &File<Self>, _attempt: &Attempt) -> Result<Turn<Self>, Fault> {
-        let facts =
-            file.letter.as_ref().ok_or_else(|| Fault::permanent("no-letter", "the file names no letter"))?;
+        let facts = file.letter.as_ref().ok_or_else(|| Fault::permanent("no-letter", "the file names no letter"))?;
         Ok(Turn::Done(sort(job, facts)))
     }
 

@@ -49,6 +49,13 @@ impl kezek_stage::Outcome for Outcome {
             Self::Stale(seen(Cause::Expired)),
         ]
     }
+    fn letter(&self) -> kezek_stage::LetterVerdict {
+        match self {
+            Self::Stored(_) => kezek_stage::LetterVerdict::Keep,
+            Self::TriedAlone(_) => kezek_stage::LetterVerdict::TryAlone,
+            Self::Stale(_) => kezek_stage::LetterVerdict::Drop,
+        }
+    }
     fn facts(&self) -> Value {
         let Seen { cause, fingerprint } = self.seen();
         json!({ "cause": cause.label(), "fingerprint": fingerprint })

@@ -201,8 +201,7 @@ async fn decide(
     };
     let applied = application(&desk, &caller, id).await?;
     let bytes = content(allowed, id, sent.ticket, &caller.account, &applied)?;
-    let signed =
-        verify(&*desk.stage.verifier, &bytes, &sent.signature, &officer, &caller.account, desk.clock.now())?;
+    let signed = verify(&*desk.stage.verifier, &bytes, &sent.signature, &officer, &caller.account, desk.clock.now())?;
     let answer = match allowed {
         Allowed::Approve => Answer::Approve { signed },
         Allowed::Cancel(reason) => Answer::Cancel { reason, signed },
@@ -233,9 +232,10 @@ async fn application(desk: &Desk<Review>, caller: &Caller, case: CaseId) -> Resu
 fn held(case: &CaseHead) -> Result<(), DoorError> {
     match &case.status {
         Status::Open { at, how: How::Held { .. }, .. } if at == Review::NAME => Ok(()),
-        Status::Open { .. } | Status::Closed(_) => {
-            Err(DoorError::conflict("not-waiting", "this case does not wait for review; take the next one from the list"))
-        }
+        Status::Open { .. } | Status::Closed(_) => Err(DoorError::conflict(
+            "not-waiting",
+            "this case does not wait for review; take the next one from the list",
+        )),
     }
 }
 

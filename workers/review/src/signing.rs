@@ -109,7 +109,8 @@ pub(crate) fn verify(
             "whether the certificate is revoked cannot be found out just now; nothing was decided, send it again",
         )),
         Verification::NotVerified { reason } => {
-            let mut error = DoorError::new(422, "signature-not-verified", format!("{}: {}", reason.label(), remedy(reason)));
+            let mut error =
+                DoorError::new(422, "signature-not-verified", format!("{}: {}", reason.label(), remedy(reason)));
             error.more = Some(("reason", reason.label().to_owned()));
             Err(error)
         }

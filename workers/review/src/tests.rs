@@ -162,7 +162,8 @@ async fn a11a_the_page_gives_the_exact_bytes_and_the_door_takes_them_signed_by_t
     let applied = hex::encode(Sha256::digest(SIGNED_CONTENT));
     assert_eq!(shown, content(Allowed::Approve, case, Ticket(7), &reviewer.account, &applied)?);
     let signature = desk.own.sign(&shown)?;
-    let (status, decided) = ask(&doors, &reviewer, "POST", &path(case), Some(body(7, "approve", None, &signature))).await;
+    let (status, decided) =
+        ask(&doors, &reviewer, "POST", &path(case), Some(body(7, "approve", None, &signature))).await;
     assert_eq!((status, decided["ticket"].as_i64()), (StatusCode::OK, Some(8)), "{decided}");
 
     let taken = counter.decisions();
@@ -174,7 +175,8 @@ async fn a11a_the_page_gives_the_exact_bytes_and_the_door_takes_them_signed_by_t
     // the same signature again: the ticket has moved, so it fits nothing any more
     let (status, _) = ask(&doors, &reviewer, "POST", &path(case), Some(body(7, "approve", None, &signature))).await;
     assert_eq!(status, StatusCode::CONFLICT);
-    let (status, problem) = ask(&doors, &reviewer, "POST", &path(case), Some(body(8, "approve", None, &signature))).await;
+    let (status, problem) =
+        ask(&doors, &reviewer, "POST", &path(case), Some(body(8, "approve", None, &signature))).await;
     assert_eq!((status, problem["reason"].as_str()), (StatusCode::UNPROCESSABLE_ENTITY, Some("content-differs")));
     assert_eq!(counter.decisions().len(), 1);
     Ok(())
@@ -206,7 +208,10 @@ async fn a11a_nobody_elses_signature_decision_or_region_passes() -> Tested {
     }
     for sent in [body(7, "cancel", None, &good), body(7, "approve", Some("photo-quality"), &good)] {
         let (status, problem) = ask(&doors, &reviewer, "POST", &path(case), Some(sent)).await;
-        assert_eq!((status, problem["errors"][0]["pointer"].as_str()), (StatusCode::UNPROCESSABLE_ENTITY, Some("/reason")));
+        assert_eq!(
+            (status, problem["errors"][0]["pointer"].as_str()),
+            (StatusCode::UNPROCESSABLE_ENTITY, Some("/reason"))
+        );
     }
     let good = Some(body(7, "approve", None, &good));
     let astana = officer(Role::Reviewer, Region::parse("KZ-71")?, Some(paper::iin()));

@@ -29,18 +29,21 @@ struct Desk {
 impl Desk {
     /// The stage as the pipeline spells it.
     fn stage(&self, name: &str) -> Result<&'static str, DoorError> {
-        self.stages.iter().copied().find(|s| *s == name).ok_or_else(|| {
-            DoorError::not_found(format!("no such stage; there are {}", self.stages.join(", ")))
-        })
+        self.stages
+            .iter()
+            .copied()
+            .find(|s| *s == name)
+            .ok_or_else(|| DoorError::not_found(format!("no such stage; there are {}", self.stages.join(", "))))
     }
 }
 
 /// The routes, for the stages of the pipeline.
 pub fn routes(stages: &[&'static str], answers: Arc<dyn Answers>, reads: Arc<dyn Reads>) -> Router {
-    Router::new()
-        .route("/v1/questions", get(list))
-        .route("/v1/questions/{case}", post(choose))
-        .with_state(Desk { stages: stages.into(), answers, reads })
+    Router::new().route("/v1/questions", get(list)).route("/v1/questions/{case}", post(choose)).with_state(Desk {
+        stages: stages.into(),
+        answers,
+        reads,
+    })
 }
 
 #[derive(Deserialize)]
@@ -112,9 +115,11 @@ async fn choose(
 ) -> Result<Json<Value>, DoorError> {
     let stage = desk.stage(&sent.stage)?;
     let view = desk.reads.case(&caller, case, &[], "question").await?;
-    let question = view.question.map(read).transpose()?.ok_or_else(|| {
-        DoorError::conflict("nothing-asked", "this case asks nothing now; load the list anew")
-    })?;
+    let question = view
+        .question
+        .map(read)
+        .transpose()?
+        .ok_or_else(|| DoorError::conflict("nothing-asked", "this case asks nothing now; load the list anew"))?;
     caller.needs(&[question.role])?;
     let mut errors = Vec::new();
     if question.choices.iter().all(|c| c.label != sent.choice) {

@@ -50,12 +50,8 @@ fn after_intake(outcome: &kezek_intake::Outcome) -> Step {
         Outcome::Registered(_) => {
             Step::to::<Exemption>(&kezek_exemption::Job::default()).notify(NoticeKind::Registered)
         }
-        Outcome::Refused(down) => {
-            Step::close(Closing::Refused, down.refusal.label()).notify(NoticeKind::Refused)
-        }
-        Outcome::Redirected(down) => {
-            Step::close(Closing::Redirected, down.refusal.label()).notify(NoticeKind::Refused)
-        }
+        Outcome::Refused(down) => Step::close(Closing::Refused, down.refusal.label()).notify(NoticeKind::Refused),
+        Outcome::Redirected(down) => Step::close(Closing::Redirected, down.refusal.label()).notify(NoticeKind::Refused),
     }
 }
 
@@ -88,9 +84,7 @@ fn after_review(outcome: &kezek_review::Outcome) -> Step {
         Outcome::Approved(_) => {
             Step::to::<Production>(&kezek_production::Job { remake: 0 }).notify(NoticeKind::Approved)
         }
-        Outcome::Cancelled(reason, _) => {
-            Step::close(Closing::Cancelled, reason.label()).notify(NoticeKind::Cancelled)
-        }
+        Outcome::Cancelled(reason, _) => Step::close(Closing::Cancelled, reason.label()).notify(NoticeKind::Cancelled),
     }
 }
 
@@ -100,9 +94,7 @@ fn after_production(outcome: &kezek_production::Outcome) -> Step {
     match outcome {
         Outcome::Produced { .. } => Step::to::<Issuance>(&kezek_issuance::Job::default()),
         Outcome::Defective { next, .. } => Step::to::<Production>(&kezek_production::Job { remake: *next }),
-        Outcome::Cancelled { reason } => {
-            Step::close(Closing::Cancelled, reason.label()).notify(NoticeKind::Cancelled)
-        }
+        Outcome::Cancelled { reason } => Step::close(Closing::Cancelled, reason.label()).notify(NoticeKind::Cancelled),
     }
 }
 
