@@ -9,6 +9,7 @@ pub mod attachments;
 pub mod audit;
 pub mod breakers;
 pub mod cases;
+pub mod checks;
 pub mod clock;
 pub mod crypt;
 pub mod dead_letters;
@@ -23,7 +24,9 @@ pub mod outbox;
 pub mod pauses;
 mod permit;
 mod pool;
+pub mod seals;
 pub mod side_messages;
+pub mod story;
 
 pub use error::{Class, StoreError};
 pub use permit::{Permit, mint};
