@@ -4,16 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use kezek_domain::System;
 use secrecy::ExposeSecret as _;
 use tokio::sync::Semaphore;
-use uuid::Uuid;
 
 use crate::answer::{Answer, bad};
 use crate::config::{CodeMeaning, ConfigProblem, GatewayConfig};
 use crate::envelope::{self, Body, Head, PROCESSED};
 use crate::fault::GatewayFault;
+use crate::stamp::{message_id, sent_at};
 use crate::xml::{Node, Problem};
 
 /// The receiver has taken the message; its result comes later, if at all.
@@ -58,11 +57,18 @@ impl Gateway {
     }
 
     /// Asks a service of the synchronous channel.
-    pub(crate) async fn ask(&self, system: System, service: &str, key: Option<&str>, data: &Node) -> Result<Answer, GatewayFault> {
+    pub(crate) async fn ask(
+        &self,
+        system: System,
+        service: &str,
+        key: Option<&str>,
+        data: &Node,
+    ) -> Result<Answer, GatewayFault> {
         let config = &self.inner.config;
         let text = envelope::sync_request(&self.head(service, key), data);
         let message = self.call(system, &config.url, text).await?;
-        let answer = envelope::read_sync_answer(&message, config.max_answer_bytes).map_err(|problem| bad(system, problem))?;
+        let answer =
+            envelope::read_sync_answer(&message, config.max_answer_bytes).map_err(|problem| bad(system, problem))?;
         if answer.status != PROCESSED {
             return Err(self.fault(system, answer.status));
         }
@@ -71,7 +77,13 @@ impl Gateway {
     }
 
     /// Hands a message to the asynchronous channel.
-    pub(crate) async fn hand_over(&self, system: System, service: &str, key: &str, data: &Node) -> Result<Accepted, GatewayFault> {
+    pub(crate) async fn hand_over(
+        &self,
+        system: System,
+        service: &str,
+        key: &str,
+        data: &Node,
+    ) -> Result<Accepted, GatewayFault> {
         let text = envelope::async_request(&self.head(service, Some(key)), "REQUEST", data);
         let message = self.call(system, &self.inner.config.async_url, text).await?;
         if message.name() != "sendMessageResponse" {
@@ -84,10 +96,10 @@ impl Gateway {
     fn head<'a>(&'a self, service: &'a str, key: Option<&'a str>) -> Head<'a> {
         let config = &self.inner.config;
         Head {
-            message_id: Uuid::now_v7(),
+            message_id: message_id(),
             correlation_id: key,
             service_id: service,
-            date: Timestamp::now(),
+            date: sent_at(),
             sender_id: &config.sender_id,
             password: config.password.expose_secret(),
         }

@@ -1,9 +1,9 @@
 //! ZAGS IS: which attributes of the person changed since a date (A3.5).
 
 use jiff::civil::Date;
+use kezek_domain::Iin;
 use kezek_domain::System;
 use kezek_domain::dossier::ChangedAttribute;
-use kezek_domain::Iin;
 
 use crate::xml::Node;
 use crate::{Gateway, GatewayFault, service_ids};

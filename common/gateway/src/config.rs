@@ -88,7 +88,8 @@ impl GatewayConfig {
     /// The first value that cannot be used.
     pub fn check(&self) -> Result<(), ConfigProblem> {
         for (key, url) in [("url", &self.url), ("async_url", &self.async_url)] {
-            let parsed = reqwest::Url::parse(url).map_err(|_| ConfigProblem::new(key, "is not an address; give http://host:port/path"))?;
+            let parsed = reqwest::Url::parse(url)
+                .map_err(|_| ConfigProblem::new(key, "is not an address; give http://host:port/path"))?;
             if !matches!(parsed.scheme(), "http" | "https") {
                 return Err(ConfigProblem::new(key, "must begin with http:// or https://"));
             }
@@ -146,7 +147,6 @@ impl GatewayConfig {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

@@ -24,7 +24,13 @@ impl Gateway {
     ///
     /// # Errors
     /// A technical failure.
-    pub async fn consent(&self, iin: &Iin, phone: &Phone, purpose: &str, at: Timestamp) -> Result<ConsentAnswer, GatewayFault> {
+    pub async fn consent(
+        &self,
+        iin: &Iin,
+        phone: &Phone,
+        purpose: &str,
+        at: Timestamp,
+    ) -> Result<ConsentAnswer, GatewayFault> {
         let question = Node::new("consentRequest")
             .field("iin", iin.expose())
             .field("phone", phone.expose())

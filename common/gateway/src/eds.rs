@@ -124,5 +124,6 @@ impl Reason {
 pub trait SignatureVerifier: Send + Sync {
     /// Is `signature` (CMS, DER) a good detached signature of `expected`, in that role, over exactly
     /// these bytes, judged at the instant `at`?
-    fn verify(&self, content: &[u8], signature: &[u8], expected: &Iin, role: SignerRole, at: Timestamp) -> Verification;
+    fn verify(&self, content: &[u8], signature: &[u8], expected: &Iin, role: SignerRole, at: Timestamp)
+    -> Verification;
 }

@@ -204,18 +204,26 @@ pub fn read_data(data: &Node, max_bytes: usize) -> Result<Option<Node>, Problem>
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests {
     use super::*;
 
     fn head() -> Head<'static> {
-        Head { message_id: Uuid::nil(), correlation_id: Some("k<1>"), service_id: "s", date: Timestamp::UNIX_EPOCH, sender_id: "kezek", password: "p&w" }
+        Head {
+            message_id: Uuid::nil(),
+            correlation_id: Some("k<1>"),
+            service_id: "s",
+            date: Timestamp::UNIX_EPOCH,
+            sender_id: "kezek",
+            password: "p&w",
+        }
     }
 
     #[test]
     fn a_request_reads_back() {
         let data = Node::new("q").field("iin", "000101200032").field("x", "]]>");
-        let Body::Message(message) = open(sync_request(&head(), &data).as_bytes(), 10_000).unwrap() else { panic!("fault") };
+        let Body::Message(message) = open(sync_request(&head(), &data).as_bytes(), 10_000).unwrap() else {
+            panic!("fault")
+        };
         let info = message.need("request/requestInfo").unwrap();
         assert_eq!(info.text("sender/password"), Some("p&w"));
         assert_eq!(info.text("correlationId"), Some("k<1>"));
@@ -224,8 +232,15 @@ mod tests {
 
     #[test]
     fn nested_and_text_data_are_the_same() {
-        for data in ["<a>01</a>", "<![CDATA[<a>01</a>]]>", "&lt;a&gt;01&lt;/a&gt;", " <![CDATA[<?xml version='1.0'?>\n<ns:a xmlns:ns='z'>01</ns:a>]]> "] {
-            let text = format!("<S:Envelope xmlns:S='x'><S:Body><n:SendMessageResponse xmlns:n='y'><response><responseInfo><status><code>SCSS001</code></status></responseInfo><responseData><data>{data}</data></responseData></response></n:SendMessageResponse></S:Body></S:Envelope>");
+        for data in [
+            "<a>01</a>",
+            "<![CDATA[<a>01</a>]]>",
+            "&lt;a&gt;01&lt;/a&gt;",
+            " <![CDATA[<?xml version='1.0'?>\n<ns:a xmlns:ns='z'>01</ns:a>]]> ",
+        ] {
+            let text = format!(
+                "<S:Envelope xmlns:S='x'><S:Body><n:SendMessageResponse xmlns:n='y'><response><responseInfo><status><code>SCSS001</code></status></responseInfo><responseData><data>{data}</data></responseData></response></n:SendMessageResponse></S:Body></S:Envelope>"
+            );
             let Body::Message(message) = open(text.as_bytes(), 10_000).unwrap() else { panic!("fault") };
             let answer = read_sync_answer(&message, 10_000).unwrap();
             assert_eq!(answer.status, PROCESSED);
@@ -237,12 +252,18 @@ mod tests {
     fn what_is_missing_is_named_without_its_data() {
         let text = "<E:Envelope xmlns:E='x'><E:Body><SendMessageResponse><response><responseInfo><status><message>secret</message></status></responseInfo></response></SendMessageResponse></E:Body></E:Envelope>";
         let Body::Message(message) = open(text.as_bytes(), 10_000).unwrap() else { panic!("fault") };
-        assert_eq!(read_sync_answer(&message, 10_000).unwrap_err().to_string(), "response/responseInfo/status/code: missing");
+        assert_eq!(
+            read_sync_answer(&message, 10_000).unwrap_err().to_string(),
+            "response/responseInfo/status/code: missing"
+        );
     }
 
     #[test]
     fn faults_give_their_code_only() {
-        let Body::Fault(code) = open(fault("FAULT-015", "down", Timestamp::UNIX_EPOCH).as_bytes(), 10_000).unwrap() else { panic!("no fault") };
+        let Body::Fault(code) = open(fault("FAULT-015", "down", Timestamp::UNIX_EPOCH).as_bytes(), 10_000).unwrap()
+        else {
+            panic!("no fault")
+        };
         assert_eq!(code, "FAULT-015");
         assert_eq!(plain_code("no person 000101200032"), "unreadable-code");
         assert_eq!(plain_code("000101200032"), "unreadable-code");

@@ -95,7 +95,10 @@ impl GatewayFault {
     pub const fn is_transient(&self) -> bool {
         match self {
             Self::GatewayError { .. } | Self::UnknownError { .. } | Self::Transport { .. } => true,
-            Self::ConsentMissing { .. } | Self::DataNotFound { .. } | Self::RemoteError { .. } | Self::BadAnswer { .. } => false,
+            Self::ConsentMissing { .. }
+            | Self::DataNotFound { .. }
+            | Self::RemoteError { .. }
+            | Self::BadAnswer { .. } => false,
         }
     }
 }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::envelope::{self, Body};
 use crate::orders::amount;
 use crate::service_ids;
+use crate::stamp::sent_at;
 use crate::xml::{Node, Problem};
 
 /// Largest message that is read, in bytes.
@@ -173,7 +174,12 @@ impl Incoming {
 
     fn payment_confirmed(&self) -> Result<PaymentConfirmed, Problem> {
         let part = crate::orders::read(&self.data)?;
-        Ok(PaymentConfirmed { order_key: key(&self.data, "orderKey")?, number: part.number, amount: part.amount, at: part.at })
+        Ok(PaymentConfirmed {
+            order_key: key(&self.data, "orderKey")?,
+            number: part.number,
+            amount: part.amount,
+            at: part.at,
+        })
     }
 
     fn production_result(&self) -> Result<ProductionResult, Problem> {
@@ -199,7 +205,7 @@ impl Incoming {
     /// The acknowledgement to answer with, status 200, once the message is committed.
     #[must_use]
     pub fn acknowledgement(&self) -> String {
-        envelope::async_acknowledgement(&self.message_id, Timestamp::now())
+        envelope::async_acknowledgement(&self.message_id, sent_at())
     }
 }
 
@@ -211,11 +217,10 @@ fn key(data: &Node, path: &str) -> Result<String, Problem> {
 /// The SOAP fault to answer with, status 500, for a message that cannot be read.
 #[must_use]
 pub fn refusal(problem: &Problem) -> String {
-    envelope::fault("VAL-R-004", &problem.to_string(), Timestamp::now())
+    envelope::fault("VAL-R-004", &problem.to_string(), sent_at())
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 
@@ -230,10 +235,18 @@ mod tests {
 
     #[test]
     fn a_payment_is_read() {
-        let text = message(service_ids::PAYMENT_CONFIRMED, "<payment><orderKey>k</orderKey><number>007</number><amountTiyn>78640</amountTiyn><at>2025-09-02T10:00:00+05:00</at></payment>");
+        let text = message(
+            service_ids::PAYMENT_CONFIRMED,
+            "<payment><orderKey>k</orderKey><number>007</number><amountTiyn>78640</amountTiyn><at>2025-09-02T10:00:00+05:00</at></payment>",
+        );
         let incoming = Incoming::parse(text.as_bytes()).unwrap();
         assert_eq!((incoming.message_id.as_str(), incoming.correlation_id.as_deref()), ("m1", Some("c1")));
-        let expected = PaymentConfirmed { order_key: "k".to_owned(), number: "007".to_owned(), amount: Tiyn(78_640), at: "2025-09-02T05:00:00Z".parse().unwrap() };
+        let expected = PaymentConfirmed {
+            order_key: "k".to_owned(),
+            number: "007".to_owned(),
+            amount: Tiyn(78_640),
+            at: "2025-09-02T05:00:00Z".parse().unwrap(),
+        };
         assert_eq!(incoming.message().unwrap(), Message::PaymentConfirmed(expected));
         assert!(incoming.acknowledgement().contains("<messageId>m1</messageId>"));
     }
@@ -258,19 +271,37 @@ mod tests {
         for (kind, more, expected) in [
             ("produced", "<cardNumber>045</cardNumber>", CentreResult::Produced { card_number: "045".to_owned() }),
             ("defect", "<code>D1</code>", CentreResult::Defect { code: "D1".to_owned() }),
-            ("incoming-control-failed", "<code>C1</code>", CentreResult::IncomingControlFailed { code: "C1".to_owned() }),
+            (
+                "incoming-control-failed",
+                "<code>C1</code>",
+                CentreResult::IncomingControlFailed { code: "C1".to_owned() },
+            ),
         ] {
-            let text = message(service_ids::PRODUCTION_RESULT, &format!("<r><orderKey>k</orderKey><result><kind>{kind}</kind>{more}</result></r>"));
+            let text = message(
+                service_ids::PRODUCTION_RESULT,
+                &format!("<r><orderKey>k</orderKey><result><kind>{kind}</kind>{more}</result></r>"),
+            );
             let read = Incoming::parse(text.as_bytes()).unwrap().message().unwrap();
-            assert_eq!(read, Message::ProductionResult(ProductionResult { order_key: "k".to_owned(), result: expected, at: None }));
+            assert_eq!(
+                read,
+                Message::ProductionResult(ProductionResult { order_key: "k".to_owned(), result: expected, at: None })
+            );
         }
     }
 
     #[test]
     fn what_is_wrong_is_named_and_never_repeated() {
-        let wrong = |service, data: &str| Incoming::parse(message(service, data).as_bytes()).and_then(|incoming| incoming.message()).unwrap_err().to_string();
+        let wrong = |service, data: &str| {
+            Incoming::parse(message(service, data).as_bytes())
+                .and_then(|incoming| incoming.message())
+                .unwrap_err()
+                .to_string()
+        };
         assert_eq!(wrong("other", "<a/>"), "messageInfo/serviceId: not a service that we receive");
-        assert_eq!(wrong(service_ids::PAYMENT_CONFIRMED, "<p><number>1</number><amountTiyn>-5</amountTiyn></p>"), "p/amountTiyn: not more than nothing");
+        assert_eq!(
+            wrong(service_ids::PAYMENT_CONFIRMED, "<p><number>1</number><amountTiyn>-5</amountTiyn></p>"),
+            "p/amountTiyn: not more than nothing"
+        );
         assert_eq!(wrong(service_ids::TAX_REFUND_PAID, "secret"), "data/message: no element");
         assert_eq!(Incoming::parse(b"secret").unwrap_err().to_string(), "message: no element");
         assert!(!refusal(&Problem::at("a", "b")).contains("secret"));

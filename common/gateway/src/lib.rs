@@ -21,6 +21,7 @@ pub mod person;
 pub mod phone;
 pub mod production;
 pub mod registration;
+mod stamp;
 pub mod status;
 pub mod tax;
 pub mod xml;

@@ -20,7 +20,8 @@ impl Gateway {
     /// # Errors
     /// A technical failure.
     pub async fn cabinet(&self, key: &str, iin: &Iin, title: &str, text: &str) -> Result<Accepted, GatewayFault> {
-        let data = Node::new("cabinet").field("key", key).field("iin", iin.expose()).field("title", title).field("text", text);
+        let data =
+            Node::new("cabinet").field("key", key).field("iin", iin.expose()).field("title", title).field("text", text);
         self.ask(System::Cabinet, service_ids::CABINET, Some(key), &data).await?.success().map(|_| Accepted)
     }
 }

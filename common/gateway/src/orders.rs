@@ -83,7 +83,13 @@ impl Gateway {
     ///
     /// # Errors
     /// A technical failure.
-    pub async fn create_order(&self, key: &str, coupon: &Coupon, amount: Tiyn, until: Timestamp) -> Result<OrderAnswer, GatewayFault> {
+    pub async fn create_order(
+        &self,
+        key: &str,
+        coupon: &Coupon,
+        amount: Tiyn,
+        until: Timestamp,
+    ) -> Result<OrderAnswer, GatewayFault> {
         let question = Node::new("createOrderRequest")
             .field("key", key)
             .field("coupon", coupon.as_str())
@@ -149,7 +155,11 @@ fn payments(answer: &Answer) -> Result<Vec<PaidPart>, GatewayFault> {
 }
 
 pub(crate) fn read(node: &Node) -> Result<PaidPart, Problem> {
-    Ok(PaidPart { number: node.need_text("number")?.to_owned(), amount: amount(node, "amountTiyn")?, at: node.need_instant("at")? })
+    Ok(PaidPart {
+        number: node.need_text("number")?.to_owned(),
+        amount: amount(node, "amountTiyn")?,
+        at: node.need_instant("at")?,
+    })
 }
 
 /// An amount of money that arrived: more than nothing.

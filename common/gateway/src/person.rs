@@ -7,11 +7,10 @@
 use std::fmt;
 
 use jiff::civil::Date;
-use jiff::Timestamp;
 use kezek_domain::{Iin, IinProfile, System};
-use uuid::Uuid;
 
 use crate::answer::{Answer, SUCCESS};
+use crate::stamp::{message_id, sent_at};
 use crate::xml::{Node, Problem, instant_text};
 use crate::{Consent, Gateway, GatewayFault, service_ids};
 
@@ -217,7 +216,9 @@ impl PersonRecord {
     #[must_use]
     pub fn capable_on(&self, day: Date) -> bool {
         self.capability.as_ref().is_none_or(|decision| {
-            decision.status == "0" || decision.end.is_some_and(|end| end < day) || decision.date.is_some_and(|begin| day < begin)
+            decision.status == "0"
+                || decision.end.is_some_and(|end| end < day)
+                || decision.date.is_some_and(|begin| day < begin)
         })
     }
 
@@ -261,9 +262,12 @@ impl Gateway {
     /// # Errors
     /// A technical failure.
     pub async fn portrait(&self, iin: &Iin, consent: &Consent) -> Result<PortraitAnswer, GatewayFault> {
-        let answer = self.ask(System::Gbdfl, service_ids::PORTRAIT, None, &question("portraitRequest", iin, consent)).await?;
+        let answer =
+            self.ask(System::Gbdfl, service_ids::PORTRAIT, None, &question("portraitRequest", iin, consent)).await?;
         match answer.code.as_str() {
-            SUCCESS => answer.data.need_bytes("portrait").map(PortraitAnswer::Found).map_err(|problem| answer.bad(problem)),
+            SUCCESS => {
+                answer.data.need_bytes("portrait").map(PortraitAnswer::Found).map_err(|problem| answer.bad(problem))
+            }
             "demo-token-expired" => Ok(PortraitAnswer::TokenExpired),
             "demo-not-found" => Ok(PortraitAnswer::NotFound),
             _ => Err(answer.unexpected()),
@@ -273,8 +277,8 @@ impl Gateway {
 
 fn question(name: &str, iin: &Iin, consent: &Consent) -> Node {
     Node::new(name)
-        .field("messageId", Uuid::now_v7().to_string())
-        .field("messageDate", instant_text(Timestamp::now()))
+        .field("messageId", message_id().to_string())
+        .field("messageDate", instant_text(sent_at()))
         .field("senderCode", "KEZEK")
         .field("iin", iin.expose())
         .field("kdpToken", consent.token.as_str())
@@ -391,7 +395,6 @@ fn read_document(node: &Node) -> Result<Document, Problem> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests {
     use super::*;
     use crate::xml::parse;
@@ -400,7 +403,9 @@ mod tests {
     const IIN: &str = "000101200032";
 
     fn answer(persons: &str) -> Result<PersonAnswer, GatewayFault> {
-        let text = format!("<response><messageResult><code>00000</code></messageResult><persons>{persons}</persons></response>");
+        let text = format!(
+            "<response><messageResult><code>00000</code></messageResult><persons>{persons}</persons></response>"
+        );
         let answer = Answer::read(System::Gbdfl, parse(text.as_bytes(), 100_000).unwrap())?;
         read(&answer, &Iin::parse(IIN, IinProfile::Demo).unwrap())
     }
@@ -441,14 +446,19 @@ mod tests {
     #[test]
     fn a3_4_a_decision_limits_capacity_between_its_dates() {
         assert!(found("<personCapableStatus/>").capable_on(date(2025, 9, 2)));
-        let decided = found("<personCapableStatus><capableStatus>1</capableStatus><capableDate>2020-01-01</capableDate><capableEndDate>2025-09-01</capableEndDate></personCapableStatus>");
+        let decided = found(
+            "<personCapableStatus><capableStatus>1</capableStatus><capableDate>2020-01-01</capableDate><capableEndDate>2025-09-01</capableEndDate></personCapableStatus>",
+        );
         assert!(!decided.capable_on(date(2025, 9, 1)));
         assert!(decided.capable_on(date(2025, 9, 2)));
     }
 
     #[test]
     fn a3_6_only_a_present_permanent_registration_counts() {
-        let at = |more: &str| found(&format!("<regAddress><region>1907</region><status>1</status>{more}</regAddress>")).permanently_registered_on(date(2025, 9, 2));
+        let at = |more: &str| {
+            found(&format!("<regAddress><region>1907</region><status>1</status>{more}</regAddress>"))
+                .permanently_registered_on(date(2025, 9, 2))
+        };
         assert!(at("<type>1</type>"));
         assert!(!at("<type>2</type>"));
         assert!(!at("<type>7</type>"));
@@ -459,9 +469,11 @@ mod tests {
 
     #[test]
     fn a3_7_the_newest_card_counts_even_if_an_older_one_reads_better() {
-        let record = found("<documents><document><type>002</type><number>001</number><beginDate>2015-09-20</beginDate><endDate>2025-09-19</endDate><status>00</status></document>\
+        let record = found(
+            "<documents><document><type>002</type><number>001</number><beginDate>2015-09-20</beginDate><endDate>2025-09-19</endDate><status>00</status></document>\
 <document><type>001</type><number>N1</number><beginDate>2024-01-01</beginDate><status>00</status></document>\
-<document><type>002</type><number>002</number><beginDate>2023-02-01</beginDate><status>17</status></document></documents>");
+<document><type>002</type><number>002</number><beginDate>2023-02-01</beginDate><status>17</status></document></documents>",
+        );
         let newest = record.newest_id_card().unwrap();
         assert_eq!((newest.number.as_str(), newest.is_valid(), newest.end), ("002", false, None));
     }

@@ -141,8 +141,14 @@ impl Gateway {
     ///
     /// # Errors
     /// A technical failure.
-    pub async fn cancel_registration(&self, key: &str, coupon: &Coupon, reason: &str) -> Result<CouponAnswer, GatewayFault> {
-        let question = Node::new("cancelRequest").field("key", key).field("coupon", coupon.as_str()).field("reason", reason);
+    pub async fn cancel_registration(
+        &self,
+        key: &str,
+        coupon: &Coupon,
+        reason: &str,
+    ) -> Result<CouponAnswer, GatewayFault> {
+        let question =
+            Node::new("cancelRequest").field("key", key).field("coupon", coupon.as_str()).field("reason", reason);
         self.end(service_ids::CANCEL, key, &question).await
     }
 

@@ -68,7 +68,8 @@ impl Gateway {
         match answer.code.as_str() {
             SUCCESS => {
                 let list = answer.data.find("statuses").map_or(&[][..], Node::children);
-                let statuses = list.iter().map(read).collect::<Result<Vec<_>, _>>().map_err(|problem| answer.bad(problem))?;
+                let statuses =
+                    list.iter().map(read).collect::<Result<Vec<_>, _>>().map_err(|problem| answer.bad(problem))?;
                 Ok(if statuses.is_empty() { SikAnswer::HasNone } else { SikAnswer::Has(statuses) })
             }
             "demo-not-found" => Ok(SikAnswer::NotFound),
@@ -95,7 +96,13 @@ mod tests {
     #[test]
     fn a3_14_a_status_holds_from_its_first_to_its_last_day() {
         let day = |d| jiff::civil::date(2025, 9, d);
-        let status = SocialStatus { source_code: String::new(), name_kk: String::new(), name_ru: String::new(), valid_from: day(2), valid_to: Some(day(4)) };
+        let status = SocialStatus {
+            source_code: String::new(),
+            name_kk: String::new(),
+            name_ru: String::new(),
+            valid_from: day(2),
+            valid_to: Some(day(4)),
+        };
         assert_eq!([1, 2, 4, 5].map(|d| status.holds_on(day(d))), [false, true, true, false]);
         assert!(SocialStatus { valid_to: None, ..status }.holds_on(day(30)));
     }

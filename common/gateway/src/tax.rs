@@ -25,7 +25,8 @@ impl Gateway {
     /// # Errors
     /// A technical failure.
     pub async fn confirm_non_performance(&self, key: &str, claim: &Claim) -> Result<Accepted, GatewayFault> {
-        let payments = claim.payments.iter().fold(Node::new("payments"), |list, number| list.field("number", number.as_str()));
+        let payments =
+            claim.payments.iter().fold(Node::new("payments"), |list, number| list.field("number", number.as_str()));
         let data = Node::new("nonPerformance")
             .field("confirmationKey", key)
             .maybe("coupon", claim.coupon.as_ref().map(Coupon::as_str))

@@ -102,9 +102,9 @@ impl Node {
     /// The first element at `path`.
     #[must_use]
     pub fn find(&self, path: &str) -> Option<&Self> {
-        path.split('/').filter(|step| !step.is_empty()).try_fold(self, |node, step| {
-            node.children.iter().find(|child| child.name == step)
-        })
+        path.split('/')
+            .filter(|step| !step.is_empty())
+            .try_fold(self, |node, step| node.children.iter().find(|child| child.name == step))
     }
 
     /// All children with this name: none, one or many.
@@ -324,7 +324,6 @@ fn close(open: &mut Vec<Node>, root: &mut Option<Node>) {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 
@@ -359,7 +358,11 @@ mod tests {
 
     #[test]
     fn dates_and_instants_of_all_ages() {
-        let node = parse(b"<a><d>2025-09-02+06:00</d><t>2023-01-01T00:00:00.5+06:00</t><u>2025-09-02T10:00:00</u><n>x</n></a>", 1000).unwrap();
+        let node = parse(
+            b"<a><d>2025-09-02+06:00</d><t>2023-01-01T00:00:00.5+06:00</t><u>2025-09-02T10:00:00</u><n>x</n></a>",
+            1000,
+        )
+        .unwrap();
         assert_eq!(node.need_date("d").unwrap().to_string(), "2025-09-02");
         assert_eq!(node.need_instant("t").unwrap().to_string(), "2022-12-31T18:00:00.5Z");
         assert_eq!(node.need_instant("u").unwrap().to_string(), "2025-09-02T05:00:00Z");
@@ -369,7 +372,9 @@ mod tests {
 
     #[test]
     fn written_text_reads_back() {
-        let node = Node::new("a").field("b", "1 < 2 & \"3\"").child(Node::new("c").maybe("d", Some("0")).maybe("e", None::<String>));
+        let node = Node::new("a")
+            .field("b", "1 < 2 & \"3\"")
+            .child(Node::new("c").maybe("d", Some("0")).maybe("e", None::<String>));
         assert_eq!(parse(node.to_xml().as_bytes(), 1000).unwrap(), node);
     }
 }

@@ -3,7 +3,14 @@ use kezek_sandbox::pictures::{Face, Handwriting, Portrait};
 
 fn main() -> anyhow::Result<()> {
     let folder = std::env::args().nth(1).unwrap_or_else(|| ".".to_owned());
-    let kinds = [Portrait::Good, Portrait::Register, Portrait::DarkGlasses, Portrait::DarkBackground, Portrait::Blurred, Portrait::TooSmall];
+    let kinds = [
+        Portrait::Good,
+        Portrait::Register,
+        Portrait::DarkGlasses,
+        Portrait::DarkBackground,
+        Portrait::Blurred,
+        Portrait::TooSmall,
+    ];
     let mut sheet = image::RgbImage::from_pixel(6 * 250, 3 * 320 + 220, image::Rgb([90, 90, 90]));
     for who in 0..12_u64 {
         let kind = if who < 6 { Portrait::Good } else { kinds[usize::try_from(who - 6)?] };
@@ -15,7 +22,12 @@ fn main() -> anyhow::Result<()> {
     for who in 0..6_u64 {
         let hand = if who > 3 { Handwriting::Blotted } else { Handwriting::Good };
         let picture = image::load_from_memory(&hand.sample(1, who)?)?.thumbnail(480, 160).to_rgb8();
-        image::imageops::overlay(&mut sheet, &picture, i64::try_from(who % 3)? * 490, 650 + i64::try_from(who / 3)? * 170);
+        image::imageops::overlay(
+            &mut sheet,
+            &picture,
+            i64::try_from(who % 3)? * 490,
+            650 + i64::try_from(who / 3)? * 170,
+        );
     }
     sheet.save(format!("{folder}/sheet.png"))?;
     Ok(())

@@ -205,6 +205,7 @@ impl Plan {
     }
 
     /// How often the plan comes in one round of the cycle.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a plan that says nothing of this is an ordinary one")]
     const fn weight(self) -> usize {
         match self {
             Self::Issued => 24,
@@ -268,7 +269,8 @@ impl Plan {
             defects: 0,
             registered: true,
         };
-        let door = |check, closing| Outlook { end: Expected::RefusedAtDoor { check, closing }, registered: false, ..nothing };
+        let door =
+            |check, closing| Outlook { end: Expected::RefusedAtDoor { check, closing }, registered: false, ..nothing };
         let closed = |closing| Outlook { end: Expected::Closed(closing), ..nothing };
         let received = |outlook: Outlook, amount: Tiyn, payments: u32| {
             if amount.is_positive() {
@@ -283,7 +285,11 @@ impl Plan {
         };
         let given_back = |closing, amount, payments| {
             let outlook = received(closed(closing), amount, payments);
-            Outlook { purse: Purse { returned: outlook.purse.received, ..outlook.purse }, refunds: outlook.payments, ..outlook }
+            Outlook {
+                purse: Purse { returned: outlook.purse.received, ..outlook.purse },
+                refunds: outlook.payments,
+                ..outlook
+            }
         };
         match self {
             Self::Issued
@@ -309,7 +315,9 @@ impl Plan {
             Self::Unpaid => closed(Closing::Unpaid),
             Self::PaidPartOnly => given_back(Closing::Unpaid, first_part(duty), 1),
             Self::PaidAfterLapse => given_back(Closing::Unpaid, duty, 1),
-            Self::CancelledForPhoto | Self::CancelledForSignature | Self::CancelledForVerification => given_back(Closing::Cancelled, duty, 1),
+            Self::CancelledForPhoto | Self::CancelledForSignature | Self::CancelledForVerification => {
+                given_back(Closing::Cancelled, duty, 1)
+            }
             Self::PaidAfterCancellation => given_back(Closing::Cancelled, Tiyn(duty.0 * 2), 2),
             Self::ExemptCancelled => closed(Closing::Cancelled),
         }

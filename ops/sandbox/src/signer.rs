@@ -168,7 +168,8 @@ mod tests {
         };
         assert_eq!(judge(&signature, anna, SignerRole::Applicant), None);
         assert_eq!(judge(&signature, boris, SignerRole::Applicant), Some(Reason::OtherPerson));
-        let authentication = Authority::new(9)?.signer(anna, KeyKind::PersonAuthentication)?.sign_detached(b"bytes\n")?;
+        let authentication =
+            Authority::new(9)?.signer(anna, KeyKind::PersonAuthentication)?.sign_detached(b"bytes\n")?;
         assert_eq!(judge(&authentication, anna, SignerRole::Applicant), Some(Reason::NotForSigning));
         let officer = Authority::new(9)?.signer(boris, KeyKind::Officer)?.sign_detached(b"bytes\n")?;
         assert_eq!(judge(&officer, boris, SignerRole::Officer), None);

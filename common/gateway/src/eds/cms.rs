@@ -60,7 +60,7 @@ impl CmsVerifier {
     /// Where the file cannot be read now.
     pub fn with_crl_file(mut self, path: &Path) -> Result<Self, ConfigProblem> {
         self.revocation_list = Some(path.to_owned());
-        self.store(Timestamp::now())
+        self.store(Timestamp::UNIX_EPOCH)
             .map_err(|_| ConfigProblem::new("crl_file", "cannot be read as a revocation list in PEM"))?;
         Ok(self)
     }
@@ -168,7 +168,9 @@ fn for_role(signer: &X509Ref, role: SignerRole) -> Result<(), Reason> {
     let bytes = signer.to_der().map_err(|_| Reason::Undecodable)?;
     let usages = extended_key_usages(&bytes).ok_or(Reason::Undecodable)?;
     let person = usages.iter().any(|usage| usage == NATURAL_PERSON);
-    let organisation = usages.iter().any(|usage| usage.strip_prefix(ORGANISATION).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')));
+    let organisation = usages
+        .iter()
+        .any(|usage| usage.strip_prefix(ORGANISATION).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')));
     let fits = match role {
         SignerRole::Applicant => person && !organisation,
         SignerRole::Officer => person || organisation,
@@ -193,7 +195,14 @@ fn serial(signer: &X509Ref) -> Option<String> {
 }
 
 impl SignatureVerifier for CmsVerifier {
-    fn verify(&self, content: &[u8], signature: &[u8], expected: &Iin, role: SignerRole, at: Timestamp) -> Verification {
+    fn verify(
+        &self,
+        content: &[u8],
+        signature: &[u8],
+        expected: &Iin,
+        role: SignerRole,
+        at: Timestamp,
+    ) -> Verification {
         match self.judge(content, signature, expected, role, at) {
             Ok(evidence) => Verification::Verified(evidence),
             Err(reason) => Verification::NotVerified { reason },

@@ -131,7 +131,14 @@ mod tests {
 
     #[test]
     fn cut_or_wild_bytes_are_nothing() {
-        for bytes in [&[][..], &[0x30], &[0x30, 0x05, 0x01], &[0x30, 0x80, 0x00, 0x00], &[0x30, 0x85, 1, 1, 1, 1, 1], &[0xff; 40]] {
+        for bytes in [
+            &[][..],
+            &[0x30],
+            &[0x30, 0x05, 0x01],
+            &[0x30, 0x80, 0x00, 0x00],
+            &[0x30, 0x85, 1, 1, 1, 1, 1],
+            &[0xff; 40],
+        ] {
             assert_eq!(cms_shape(bytes), None);
             assert_eq!(extended_key_usages(bytes), None);
         }

@@ -1,5 +1,4 @@
 //! A3.12, A11a: every rule of the verifier, with keys made on the spot.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use jiff::{Timestamp, ToSpan};
 use kezek_domain::{Iin, IinProfile};
@@ -59,7 +58,10 @@ fn key() -> PKey<Private> {
 fn authority() -> Party {
     let key = key();
     let mut builder = builder("demo CA", None, 1, &key, (-5, 5));
-    let name = X509NameBuilder::new().map(|mut name| name.append_entry_by_nid(Nid::COMMONNAME, "demo CA").map(|()| name.build())).unwrap().unwrap();
+    let name = X509NameBuilder::new()
+        .map(|mut name| name.append_entry_by_nid(Nid::COMMONNAME, "demo CA").map(|()| name.build()))
+        .unwrap()
+        .unwrap();
     builder.set_issuer_name(&name).unwrap();
     builder.append_extension(BasicConstraints::new().critical().ca().build().unwrap()).unwrap();
     builder.append_extension(KeyUsage::new().critical().key_cert_sign().crl_sign().build().unwrap()).unwrap();
@@ -73,7 +75,11 @@ fn person(ca: &Party, serial_field: Option<&str>, for_signing: bool, usage: &str
     builder.set_issuer_name(ca.certificate.subject_name()).unwrap();
     let mut bits = KeyUsage::new();
     bits.critical().digital_signature();
-    if for_signing { bits.non_repudiation() } else { bits.key_encipherment() };
+    if for_signing {
+        bits.non_repudiation()
+    } else {
+        bits.key_encipherment()
+    };
     builder.append_extension(bits.build().unwrap()).unwrap();
     builder.append_extension(ExtendedKeyUsage::new().email_protection().other(usage).build().unwrap()).unwrap();
     builder.sign(&ca.key, MessageDigest::sha256()).unwrap();
@@ -86,10 +92,16 @@ fn anna(ca: &Party) -> Party {
 
 fn sign(party: &Party, content: &[u8], options: CMSOptions) -> Vec<u8> {
     let none: Stack<X509> = Stack::new().unwrap();
-    CmsContentInfo::sign(Some(&party.certificate), Some(&party.key), Some(&none), Some(content), CMSOptions::BINARY | options)
-        .unwrap()
-        .to_der()
-        .unwrap()
+    CmsContentInfo::sign(
+        Some(&party.certificate),
+        Some(&party.key),
+        Some(&none),
+        Some(content),
+        CMSOptions::BINARY | options,
+    )
+    .unwrap()
+    .to_der()
+    .unwrap()
 }
 
 fn verifier(ca: &Party) -> CmsVerifier {
@@ -115,7 +127,9 @@ fn detached(party: &Party) -> Vec<u8> {
 fn a3_12_a_good_signature_gives_evidence() {
     let ca = authority();
     let signature = detached(&anna(&ca));
-    let Verification::Verified(evidence) = verifier(&ca).verify(CONTENT, &signature, &iin(ANNA), SignerRole::Applicant, now()) else {
+    let Verification::Verified(evidence) =
+        verifier(&ca).verify(CONTENT, &signature, &iin(ANNA), SignerRole::Applicant, now())
+    else {
         unreachable!("the signature is good")
     };
     assert_eq!(evidence.signer_iin, iin(ANNA));
@@ -131,9 +145,15 @@ fn a3_12_other_bytes_or_another_person_do_not_pass() {
     let signature = detached(&anna(&ca));
     let check = verifier(&ca);
     for content in [&b"line one\nline two\n"[..], b"", b"line one\r\nline two\r\n"] {
-        assert_eq!(reason(check.verify(content, &signature, &iin(ANNA), SignerRole::Applicant, now())), Some(Reason::ContentDiffers));
+        assert_eq!(
+            reason(check.verify(content, &signature, &iin(ANNA), SignerRole::Applicant, now())),
+            Some(Reason::ContentDiffers)
+        );
     }
-    assert_eq!(reason(check.verify(CONTENT, &signature, &iin(BORIS), SignerRole::Applicant, now())), Some(Reason::OtherPerson));
+    assert_eq!(
+        reason(check.verify(CONTENT, &signature, &iin(BORIS), SignerRole::Applicant, now())),
+        Some(Reason::OtherPerson)
+    );
 }
 
 #[test]
@@ -143,7 +163,10 @@ fn validity_is_judged_at_the_instant_given_and_not_now() {
     let check = verifier(&ca);
     for hours in [-366 * 24_i64, 366 * 24] {
         let at = now().checked_add(hours.hours()).unwrap();
-        assert_eq!(reason(check.verify(CONTENT, &signature, &iin(ANNA), SignerRole::Applicant, at)), Some(Reason::OutOfValidity));
+        assert_eq!(
+            reason(check.verify(CONTENT, &signature, &iin(ANNA), SignerRole::Applicant, at)),
+            Some(Reason::OutOfValidity)
+        );
     }
     let expired = person(&ca, Some(&format!("IIN{ANNA}")), true, NATURAL_PERSON, (-3, -2));
     assert_eq!(judge(&ca, &detached(&expired)), Some(Reason::OutOfValidity));
@@ -157,10 +180,16 @@ fn keys_that_do_not_fit_are_refused() {
     assert_eq!(judge(&ca, &detached(&auth)), Some(Reason::NotForSigning));
     let employee = person(&ca, Some(&field), true, "1.2.398.3.3.4.1.2.5", (-1, 1));
     assert_eq!(judge(&ca, &detached(&employee)), Some(Reason::WrongRole));
-    assert_eq!(reason(verifier(&ca).verify(CONTENT, &detached(&employee), &iin(ANNA), SignerRole::Officer, now())), None);
+    assert_eq!(
+        reason(verifier(&ca).verify(CONTENT, &detached(&employee), &iin(ANNA), SignerRole::Officer, now())),
+        None
+    );
     // 1.2.398.3.3.4.1.20 is no branch of 1.2.398.3.3.4.1.2
     let stranger = person(&ca, Some(&field), true, "1.2.398.3.3.4.1.20", (-1, 1));
-    assert_eq!(reason(verifier(&ca).verify(CONTENT, &detached(&stranger), &iin(ANNA), SignerRole::Officer, now())), Some(Reason::WrongRole));
+    assert_eq!(
+        reason(verifier(&ca).verify(CONTENT, &detached(&stranger), &iin(ANNA), SignerRole::Officer, now())),
+        Some(Reason::WrongRole)
+    );
     assert_eq!(judge(&ca, &detached(&person(&ca, None, true, NATURAL_PERSON, (-1, 1)))), Some(Reason::NoIin));
     assert_eq!(judge(&ca, &detached(&person(&ca, Some(ANNA), true, NATURAL_PERSON, (-1, 1)))), Some(Reason::NoIin));
 }
@@ -186,12 +215,57 @@ fn the_shape_must_be_one_signer_detached_with_its_certificate() {
     assert_eq!(judge(&ca, &[good.as_slice(), b"x"].concat()), Some(Reason::Undecodable));
     // an attached signature over these very bytes is still not what was asked for
     assert_eq!(judge(&ca, &sign(&signer, CONTENT, CMSOptions::empty())), Some(Reason::NotDetached));
-    assert_eq!(judge(&ca, &sign(&signer, CONTENT, CMSOptions::DETACHED | CMSOptions::CMS_NOCERTS)), Some(Reason::NoCertificate));
+    assert_eq!(
+        judge(&ca, &sign(&signer, CONTENT, CMSOptions::DETACHED | CMSOptions::CMS_NOCERTS)),
+        Some(Reason::NoCertificate)
+    );
     let two = surgery::with_signers_of(&good, &[&good, &detached(&anna(&ca))]);
     assert_eq!(cms_shape(&two), Some(CmsShape { signers: 2, detached: true }));
     assert_eq!(judge(&ca, &two), Some(Reason::SeveralSigners));
     let nobody = surgery::with_signers_of(&good, &[]);
     assert_eq!(judge(&ca, &nobody), Some(Reason::NoSigner));
+}
+
+/// A revocation list of the authority: that of certificate number 3, or of number 2 as well.
+fn revocation_list(ca: &Party, also_ours: bool) -> Vec<u8> {
+    use openssl::x509::extension::AuthorityKeyIdentifier;
+    use openssl::x509::{CrlNumber, X509CrlBuilder, X509RevokedBuilder};
+    let day = |days: i64| Asn1Time::from_unix(now().checked_add((days * 24).hours()).unwrap().as_second()).unwrap();
+    let mut list = X509CrlBuilder::new().unwrap();
+    list.set_issuer_name(ca.certificate.subject_name()).unwrap();
+    list.set_last_update(&day(-1)).unwrap();
+    list.set_next_update(&day(7)).unwrap();
+    for number in if also_ours { &[3_u32, 2][..] } else { &[3] } {
+        let mut revoked = X509RevokedBuilder::new().unwrap();
+        revoked.set_serial_number(&Asn1Integer::from_bn(&BigNum::from_u32(*number).unwrap()).unwrap()).unwrap();
+        revoked.set_revocation_date(&day(-1)).unwrap();
+        list.add_revoked(revoked.build()).unwrap();
+    }
+    let issued = X509::builder().unwrap();
+    let context = issued.x509v3_context(Some(&ca.certificate), None);
+    list.append_extension(AuthorityKeyIdentifier::new().issuer(true).build(&context).unwrap()).unwrap();
+    list.append_extension(CrlNumber::new(BigNum::from_u32(1).unwrap()).unwrap().build().unwrap()).unwrap();
+    list.sign(&ca.key, MessageDigest::sha256()).unwrap();
+    list.build().unwrap().to_pem().unwrap()
+}
+
+#[test]
+fn a_revoked_certificate_does_not_sign_and_a_stale_list_says_nothing() {
+    let ca = authority();
+    let signature = detached(&anna(&ca));
+    let path = std::env::temp_dir().join(format!("kezek-crl-{}.pem", std::process::id()));
+    let judge_with = |list: &[u8], at: Timestamp| {
+        std::fs::write(&path, list).unwrap();
+        let check = verifier(&ca).with_crl_file(&path).unwrap();
+        reason(check.verify(CONTENT, &signature, &iin(ANNA), SignerRole::Applicant, at))
+    };
+    assert_eq!(judge_with(&revocation_list(&ca, false), now()), None);
+    assert_eq!(judge_with(&revocation_list(&ca, true), now()), Some(Reason::Revoked));
+    let later = now().checked_add((9 * 24).hours()).unwrap();
+    assert_eq!(judge_with(&revocation_list(&ca, false), later), Some(Reason::RevocationUnknown));
+    assert_eq!(judge_with(&revocation_list(&authority(), false), now()), Some(Reason::RevocationUnknown));
+    std::fs::remove_file(&path).unwrap();
+    assert!(verifier(&ca).with_crl_file(&path).is_err());
 }
 
 /// Takes a CMS apart and puts the signers of others into it.
@@ -212,7 +286,11 @@ mod surgery {
     }
 
     fn inside(element: &[u8]) -> &[u8] {
-        let head = match element[1] { 0..=0x7f => 2, 0x81 => 3, _ => 4 };
+        let head = match element[1] {
+            0..=0x7f => 2,
+            0x81 => 3,
+            _ => 4,
+        };
         &element[head..]
     }
 
@@ -233,7 +311,8 @@ mod surgery {
     pub fn with_signers_of(base: &[u8], others: &[&[u8]]) -> Vec<u8> {
         let (oid, mut all) = parts(base);
         all.pop();
-        let signers: Vec<u8> = others.iter().flat_map(|other| inside(parts(other).1.last().unwrap()).to_vec()).collect();
+        let signers: Vec<u8> =
+            others.iter().flat_map(|other| inside(parts(other).1.last().unwrap()).to_vec()).collect();
         let signers = wrap(0x31, &signers);
         all.push(&signers);
         let signed = wrap(0x30, &all.concat());

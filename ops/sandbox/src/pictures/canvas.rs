@@ -55,7 +55,12 @@ impl Canvas {
         let half = width / 2.0;
         for pair in points.windows(2) {
             if let [(ax, ay), (bx, by)] = *pair {
-                let bounds = (ax.min(bx) - half - 1.0, ay.min(by) - half - 1.0, ax.max(bx) + half + 1.0, ay.max(by) + half + 1.0);
+                let bounds = (
+                    ax.min(bx) - half - 1.0,
+                    ay.min(by) - half - 1.0,
+                    ax.max(bx) + half + 1.0,
+                    ay.max(by) + half + 1.0,
+                );
                 self.paint(bounds, strength, move |x, y| half - distance(x, y, (ax, ay), (bx, by)), |_, _| colour);
             }
         }
@@ -113,7 +118,10 @@ pub(super) fn smooth(points: &[(f32, f32)]) -> Vec<(f32, f32)> {
         for step in 0..8 {
             let t = step as f32 / 8.0;
             let mix = |a: f32, b: f32, c: f32, d: f32| {
-                0.5 * (2.0 * b + (c - a) * t + (2.0 * a - 5.0 * b + 4.0 * c - d) * t * t + (3.0 * b - a - 3.0 * c + d) * t * t * t)
+                0.5 * (2.0 * b
+                    + (c - a) * t
+                    + (2.0 * a - 5.0 * b + 4.0 * c - d) * t * t
+                    + (3.0 * b - a - 3.0 * c + d) * t * t * t)
             };
             curve.push((mix(p0.0, p1.0, p2.0, p3.0), mix(p0.1, p1.1, p2.1, p3.1)));
         }

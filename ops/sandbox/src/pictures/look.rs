@@ -21,9 +21,8 @@ pub fn wears_dark_glasses(portrait: &[u8]) -> anyhow::Result<bool> {
 pub fn is_blotted(signature: &[u8]) -> anyhow::Result<bool> {
     const FIELD: u32 = 28;
     let grey = image::load_from_memory(signature)?.to_luma8();
-    let inked = |left: u32, top: u32| {
-        (top..top + FIELD).all(|y| (left..left + FIELD).all(|x| grey.get_pixel(x, y).0[0] < 128))
-    };
+    let inked =
+        |left: u32, top: u32| (top..top + FIELD).all(|y| (left..left + FIELD).all(|x| grey.get_pixel(x, y).0[0] < 128));
     let steps = |length: u32| (0..length.saturating_sub(FIELD)).step_by(4);
     Ok(steps(grey.height()).any(|top| steps(grey.width()).any(|left| inked(left, top))))
 }

@@ -55,10 +55,35 @@ impl Face {
     pub fn of(seed: u64, who: u64, female: bool) -> Self {
         let mut rng = stream(seed, "face", who);
         let mut pick = |choices: &[Colour]| choices[rng.random_range(0..choices.len())];
-        let skin = pick(&[[236.0, 200.0, 172.0], [225.0, 184.0, 152.0], [214.0, 170.0, 136.0], [243.0, 211.0, 188.0], [201.0, 156.0, 122.0]]);
-        let hair = pick(&[[28.0, 24.0, 24.0], [40.0, 31.0, 27.0], [60.0, 42.0, 32.0], [92.0, 66.0, 46.0], [120.0, 116.0, 114.0]]);
-        let iris = pick(&[[52.0, 36.0, 24.0], [72.0, 50.0, 30.0], [44.0, 40.0, 38.0], [84.0, 92.0, 74.0], [74.0, 96.0, 118.0]]);
-        let clothes = pick(&[[38.0, 48.0, 74.0], [60.0, 60.0, 66.0], [96.0, 34.0, 44.0], [34.0, 72.0, 70.0], [86.0, 74.0, 60.0], [44.0, 60.0, 44.0]]);
+        let skin = pick(&[
+            [236.0, 200.0, 172.0],
+            [225.0, 184.0, 152.0],
+            [214.0, 170.0, 136.0],
+            [243.0, 211.0, 188.0],
+            [201.0, 156.0, 122.0],
+        ]);
+        let hair = pick(&[
+            [28.0, 24.0, 24.0],
+            [40.0, 31.0, 27.0],
+            [60.0, 42.0, 32.0],
+            [92.0, 66.0, 46.0],
+            [120.0, 116.0, 114.0],
+        ]);
+        let iris = pick(&[
+            [52.0, 36.0, 24.0],
+            [72.0, 50.0, 30.0],
+            [44.0, 40.0, 38.0],
+            [84.0, 92.0, 74.0],
+            [74.0, 96.0, 118.0],
+        ]);
+        let clothes = pick(&[
+            [38.0, 48.0, 74.0],
+            [60.0, 60.0, 66.0],
+            [96.0, 34.0, 44.0],
+            [34.0, 72.0, 70.0],
+            [86.0, 74.0, 60.0],
+            [44.0, 60.0, 44.0],
+        ]);
         Self {
             seed,
             who,
@@ -87,8 +112,11 @@ impl Face {
     pub fn photograph(&self, how: Portrait) -> anyhow::Result<Vec<u8>> {
         let mut rng = stream(self.seed, if how == Portrait::Register { "register-photo" } else { "photo" }, self.who);
         let mut canvas = Canvas::new(PORTRAIT_WIDTH, PORTRAIT_HEIGHT, [0.0; 3]);
-        let grey = if how == Portrait::DarkBackground { rng.random_range(46.0..70.0) } else { rng.random_range(222.0..234.0) };
-        canvas.each(|x, y, pixel| *pixel = [grey - 1.0 - y * 0.012 + x * 0.006, grey - y * 0.012 + x * 0.006, grey + 1.5 - y * 0.010]);
+        let grey =
+            if how == Portrait::DarkBackground { rng.random_range(46.0..70.0) } else { rng.random_range(222.0..234.0) };
+        canvas.each(|x, y, pixel| {
+            *pixel = [grey - 1.0 - y * 0.012 + x * 0.006, grey - y * 0.012 + x * 0.006, grey + 1.5 - y * 0.010]
+        });
         let shift = (rng.random_range(-4.0..4.0), rng.random_range(-3.0..3.0));
         self.draw(&mut canvas, shift, how, &mut rng);
         canvas.each(|_, _, pixel| {
@@ -97,7 +125,9 @@ impl Face {
         });
         let mut image = canvas.image();
         match how {
-            Portrait::TooSmall => image = image::imageops::resize(&image, 210, 270, image::imageops::FilterType::Triangle),
+            Portrait::TooSmall => {
+                image = image::imageops::resize(&image, 210, 270, image::imageops::FilterType::Triangle)
+            }
             Portrait::Blurred => image = image::imageops::fast_blur(&image, 9.0),
             Portrait::Good | Portrait::Register | Portrait::DarkGlasses | Portrait::DarkBackground => {}
         }
@@ -114,9 +144,12 @@ impl Face {
         }
         // neck and its shadow
         let skin = self.skin;
-        canvas.paint((cx - 70.0, cy + 110.0, cx + 70.0, cy + 285.0), 1.0, |x, y| 62.0 + (y - cy - 200.0).max(0.0) * 0.25 - (x - cx).abs(), |_, y| {
-            times(skin, (0.74 + (y - cy - 180.0) / 600.0).clamp(0.66, 0.9))
-        });
+        canvas.paint(
+            (cx - 70.0, cy + 110.0, cx + 70.0, cy + 285.0),
+            1.0,
+            |x, y| 62.0 + (y - cy - 200.0).max(0.0) * 0.25 - (x - cx).abs(),
+            |_, y| times(skin, (0.74 + (y - cy - 180.0) / 600.0).clamp(0.66, 0.9)),
+        );
         self.shoulders(canvas, cx, cy);
         for side in [-1.0, 1.0] {
             canvas.ellipse((cx + side * (rx - 1.0), cy + 12.0), (17.0, 38.0), times(skin, 0.88), 1.0);
@@ -131,21 +164,42 @@ impl Face {
         match how {
             Portrait::DarkGlasses => self.glasses(canvas, cx, cy, true),
             _ if self.spectacles => self.glasses(canvas, cx, cy, false),
-            Portrait::Good | Portrait::Register | Portrait::DarkBackground | Portrait::TooSmall | Portrait::Blurred => {}
+            Portrait::Good | Portrait::Register | Portrait::DarkBackground | Portrait::TooSmall | Portrait::Blurred => {
+            }
         }
     }
 
     fn shoulders(&self, canvas: &mut Canvas, cx: f32, cy: f32) {
         let cloth = self.clothes;
         let top = cy + 222.0;
-        canvas.paint((0.0, top - 10.0, 480.0, 617.0), 1.0, |x, y| {
-            let across = (x - cx).abs() / 250.0;
-            (y - (top + 95.0 * across * across)).min(250.0 - (x - cx).abs())
-        }, |x, y| times(cloth, 1.08 - (x - cx).abs() / 700.0 + if ((x * 0.9 + y * 0.4) as i32) % 7 < 2 { 0.05 } else { 0.0 }));
+        canvas.paint(
+            (0.0, top - 10.0, 480.0, 617.0),
+            1.0,
+            |x, y| {
+                let across = (x - cx).abs() / 250.0;
+                (y - (top + 95.0 * across * across)).min(250.0 - (x - cx).abs())
+            },
+            |x, y| {
+                times(
+                    cloth,
+                    1.08 - (x - cx).abs() / 700.0 + if ((x * 0.9 + y * 0.4) as i32) % 7 < 2 { 0.05 } else { 0.0 },
+                )
+            },
+        );
         // a light collar
         for side in [-1.0, 1.0] {
-            canvas.line(&[(cx + side * 66.0, top - 4.0), (cx + side * 34.0, top + 58.0), (cx, top + 92.0)], 17.0, [236.0, 236.0, 238.0], 1.0);
-            canvas.line(&[(cx + side * 74.0, top + 3.0), (cx + side * 42.0, top + 66.0), (cx, top + 106.0)], 2.0, times(cloth, 0.6), 0.9);
+            canvas.line(
+                &[(cx + side * 66.0, top - 4.0), (cx + side * 34.0, top + 58.0), (cx, top + 92.0)],
+                17.0,
+                [236.0, 236.0, 238.0],
+                1.0,
+            );
+            canvas.line(
+                &[(cx + side * 74.0, top + 3.0), (cx + side * 42.0, top + 66.0), (cx, top + 106.0)],
+                2.0,
+                times(cloth, 0.6),
+                0.9,
+            );
         }
     }
 
@@ -166,7 +220,12 @@ impl Face {
         });
         for side in [-1.0, 1.0] {
             let (x, y) = (cx + side * 78.0, cy + 62.0);
-            canvas.paint(around(x, y, 44.0, 30.0), 0.22, |px, py| ellipse(x, y, 44.0, 30.0)(px, py) / 22.0, |_, _| [skin[0], skin[1] * 0.82, skin[2] * 0.80]);
+            canvas.paint(
+                around(x, y, 44.0, 30.0),
+                0.22,
+                |px, py| ellipse(x, y, 44.0, 30.0)(px, py) / 22.0,
+                |_, _| [skin[0], skin[1] * 0.82, skin[2] * 0.80],
+            );
         }
     }
 
@@ -194,22 +253,43 @@ impl Face {
                     [240.0, 237.0, 233.0]
                 }
             });
-            let lid: Vec<_> = (0..=10).map(|step| {
-                let u = step as f32 / 5.0 - 1.0;
-                (x + u * (w + 1.0), y - h * (1.0 - u * u) - 0.5)
-            }).collect();
+            let lid: Vec<_> = (0..=10)
+                .map(|step| {
+                    let u = step as f32 / 5.0 - 1.0;
+                    (x + u * (w + 1.0), y - h * (1.0 - u * u) - 0.5)
+                })
+                .collect();
             canvas.line(&lid, if self.female { 5.0 } else { 3.6 }, [36.0, 26.0, 24.0], 0.95);
             let under: Vec<_> = lid.iter().map(|(px, py)| (*px, 2.0 * y - py + 0.5)).collect();
             canvas.line(&under, 1.6, dark, 0.6);
             let brow_y = y - 34.0 - self.brow;
-            let brow = smooth(&[(x - side * 34.0, brow_y + 7.0), (x - side * 8.0, brow_y - 3.0), (x + side * 20.0, brow_y - 4.0), (x + side * 38.0, brow_y + 8.0)]);
+            let brow = smooth(&[
+                (x - side * 34.0, brow_y + 7.0),
+                (x - side * 8.0, brow_y - 3.0),
+                (x + side * 20.0, brow_y - 4.0),
+                (x + side * 38.0, brow_y + 8.0),
+            ]);
             canvas.line(&brow, if self.female { 6.0 } else { 9.0 }, times(self.hair, 0.9), 0.88);
         }
         // nose: one side in shade, wings, nostrils
         let tip = cy + 62.0 * self.nose;
-        canvas.line(&smooth(&[(cx + 13.0, cy - 14.0), (cx + 16.0, cy + 26.0), (cx + 23.0, tip - 6.0)]), 7.0, times(skin, 0.80), 0.45);
+        canvas.line(
+            &smooth(&[(cx + 13.0, cy - 14.0), (cx + 16.0, cy + 26.0), (cx + 23.0, tip - 6.0)]),
+            7.0,
+            times(skin, 0.80),
+            0.45,
+        );
         for side in [-1.0, 1.0] {
-            canvas.line(&smooth(&[(cx + side * 22.0, tip - 14.0), (cx + side * 27.0, tip - 2.0), (cx + side * 19.0, tip + 6.0)]), 3.0, times(skin, 0.64), 0.8);
+            canvas.line(
+                &smooth(&[
+                    (cx + side * 22.0, tip - 14.0),
+                    (cx + side * 27.0, tip - 2.0),
+                    (cx + side * 19.0, tip + 6.0),
+                ]),
+                3.0,
+                times(skin, 0.64),
+                0.8,
+            );
             canvas.ellipse((cx + side * 11.0, tip + 4.0), (6.5, 3.6), times(skin, 0.45), 0.9);
         }
         canvas.ellipse((cx - 2.0, tip - 12.0), (7.0, 9.0), times(skin, 1.1), 0.5);
@@ -223,7 +303,12 @@ impl Face {
             if py < y { above - (y - py) } else { 12.5 * round - (py - y) }
         };
         canvas.paint(around(cx, y, w, 15.0), 1.0, lips, |_, py| times(lip, if py < y { 0.9 } else { 1.05 }));
-        canvas.line(&smooth(&[(cx - w, y), (cx - w * 0.4, y + 1.5), (cx, y), (cx + w * 0.4, y + 1.5), (cx + w, y)]), 2.6, times(lip, 0.45), 0.9);
+        canvas.line(
+            &smooth(&[(cx - w, y), (cx - w * 0.4, y + 1.5), (cx, y), (cx + w * 0.4, y + 1.5), (cx + w, y)]),
+            2.6,
+            times(lip, 0.45),
+            0.9,
+        );
         canvas.ellipse((cx, y + 25.0), (24.0, 4.0), times(skin, 0.8), 0.5);
     }
 
@@ -234,9 +319,9 @@ impl Face {
             let u = (x - cx) / rx;
             let base = cy - 118.0 - if female { 4.0 } else { 0.0 };
             match style {
-                0 => base + 58.0 * u * u,                            // round
-                1 => base - 6.0 + 34.0 * u + 60.0 * u * u,           // parted at one side
-                _ => base + 12.0 * (u * 3.0).cos() + 66.0 * u * u,   // parted in the middle
+                0 => base + 58.0 * u * u,                          // round
+                1 => base - 6.0 + 34.0 * u + 60.0 * u * u,         // parted at one side
+                _ => base + 12.0 * (u * 3.0).cos() + 66.0 * u * u, // parted in the middle
             }
         };
         let cap = ellipse(cx, cy - 26.0, rx + 15.0, ry + 6.0);
@@ -258,17 +343,27 @@ impl Face {
             if end > root + 8.0 {
                 let tone = if rng.random_range(0..2) == 0 { 0.6 } else { 1.5 };
                 let lean = u * rng.random_range(4.0..16.0);
-                canvas.line(&smooth(&[(x - lean, root), (x, f32::midpoint(root, end)), (x + lean * 0.6, end)]), 1.4, times(hair, tone), 0.5);
+                canvas.line(
+                    &smooth(&[(x - lean, root), (x, f32::midpoint(root, end)), (x + lean * 0.6, end)]),
+                    1.4,
+                    times(hair, tone),
+                    0.5,
+                );
             }
         }
     }
 
     fn long_hair(&self, canvas: &mut Canvas, cx: f32, cy: f32, rx: f32) {
         let hair = times(self.hair, 0.82);
-        canvas.paint((cx - rx - 36.0, cy - 90.0, cx + rx + 36.0, cy + 290.0), 1.0, |x, y| {
-            let width = rx + 20.0 + 9.0 * ((y - cy) / 46.0).sin() - (y - cy - 190.0).max(0.0) * 0.5;
-            (width - (x - cx).abs()).min(y - cy + 90.0)
-        }, |x, y| times(hair, if ((x + (y * 0.05).sin() * 6.0) as i32) % 9 < 3 { 1.14 } else { 1.0 }));
+        canvas.paint(
+            (cx - rx - 36.0, cy - 90.0, cx + rx + 36.0, cy + 290.0),
+            1.0,
+            |x, y| {
+                let width = rx + 20.0 + 9.0 * ((y - cy) / 46.0).sin() - (y - cy - 190.0).max(0.0) * 0.5;
+                (width - (x - cx).abs()).min(y - cy + 90.0)
+            },
+            |x, y| times(hair, if ((x + (y * 0.05).sin() * 6.0) as i32) % 9 < 3 { 1.14 } else { 1.0 }),
+        );
     }
 
     fn beard(&self, canvas: &mut Canvas, cx: f32, cy: f32, rx: f32, rng: &mut ChaCha8Rng) {

@@ -59,7 +59,13 @@ impl Handwriting {
             }
             let under = rng.random_range(0..2) == 0;
             if under {
-                let flourish = smooth(&[(516.0, middle - 10.0), (440.0, middle + 48.0), (250.0, middle + 54.0), (120.0, middle + 50.0), (330.0, middle + 42.0)]);
+                let flourish = smooth(&[
+                    (516.0, middle - 10.0),
+                    (440.0, middle + 48.0),
+                    (250.0, middle + 54.0),
+                    (120.0, middle + 50.0),
+                    (330.0, middle + 42.0),
+                ]);
                 canvas.line(&flourish, 3.0, ink, 0.95);
             }
             if self == Self::Blotted {
@@ -69,7 +75,12 @@ impl Handwriting {
                     let angle = rng.random_range(0.0..std::f32::consts::TAU);
                     let far = rng.random_range(0.8..1.25_f32);
                     let size = rng.random_range(4.0..13.0);
-                    canvas.ellipse((at.0 + angle.cos() * 58.0 * far, at.1 + angle.sin() * 44.0 * far), (size, size), ink, 1.0);
+                    canvas.ellipse(
+                        (at.0 + angle.cos() * 58.0 * far, at.1 + angle.sin() * 44.0 * far),
+                        (size, size),
+                        ink,
+                        1.0,
+                    );
                 }
                 canvas.line(&[(90.0, 62.0), (500.0, 128.0)], 8.0, ink, 1.0);
                 canvas.line(&[(96.0, 134.0), (494.0, 70.0)], 8.0, ink, 1.0);
