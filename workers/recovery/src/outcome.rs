@@ -1,7 +1,6 @@
 //! What becomes of a letter.
 
 use crate::Cause;
-use kezek_stage::LetterVerdict;
 use serde_json::{Value, json};
 
 /// What an operator needs to see many letters as one problem.
@@ -55,13 +54,6 @@ impl kezek_stage::Outcome for Outcome {
             Self::Stored(_) => kezek_stage::LetterVerdict::Keep,
             Self::TriedAlone(_) => kezek_stage::LetterVerdict::TryAlone,
             Self::Stale(_) => kezek_stage::LetterVerdict::Drop,
-        }
-    }
-    fn letter(&self) -> LetterVerdict {
-        match self {
-            Self::Stored(_) => LetterVerdict::Keep,
-            Self::TriedAlone(_) => LetterVerdict::TryAlone,
-            Self::Stale(_) => LetterVerdict::Drop,
         }
     }
     fn facts(&self) -> Value {
