@@ -22,10 +22,9 @@ use_stack() {
     fi
 }
 
-# make_state: the folder, private but reachable by the unprivileged runner.
+# make_state: the folder, private but reachable by the unprivileged runner;
+# called under the lock, for `down --wipe` removes it.
 make_state() {
-    if [[ ! -e $base ]]; then mkdir -p "$base" && chmod 755 "$base"; fi
-    [[ -O $base && ! -L $base ]] || die "$base belongs to somebody else" "set KEZEK_STATE to a folder of your own"
     mkdir -p "$state"
     chmod 711 "$state"
     as_runner test -x "$state" || die "user '$runner' cannot reach $state" "set KEZEK_STATE to a folder whose parents everybody may enter, e.g. under /var/tmp"
@@ -62,9 +61,23 @@ own_file() {
 }
 
 # lock_stack: one command at a time on one stack (descriptor 9, kept to the end).
+# `down --wipe` removes the lock's file too, so after waiting it must still be
+# the one that was locked.
+locked=no
 lock_stack() {
-    exec 9>"$base/.lock-$name"
-    flock -n 9 || { say "waiting for another ops/stack on '$name'"; flock -w 180 9 || die "another ops/stack has been busy with '$name' for 3 minutes"; }
+    local file=$base/.lock-$name
+    [[ $locked == no ]] || return 0
+    if [[ ! -e $base ]]; then mkdir -p "$base" && chmod 755 "$base"; fi
+    [[ -O $base && ! -L $base ]] || die "$base belongs to somebody else" "set KEZEK_STATE to a folder of your own"
+    while :; do
+        exec 9>"$file"
+        if ! flock -n 9; then
+            say "waiting for another ops/stack on '$name'"
+            flock -w 180 9 || die "another ops/stack has been busy with '$name' for 3 minutes"
+        fi
+        [[ ! $file -ef /proc/$$/fd/9 ]] || break
+    done
+    locked=yes
 }
 
 # --- processes ---------------------------------------------------------------
