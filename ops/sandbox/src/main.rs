@@ -1,6 +1,8 @@
 //! `kezek-sandbox`: stand-ins for the systems of the state, on loopback.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
@@ -44,11 +46,23 @@ struct Serve {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    match Cli::parse().command {
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+    let done = match Cli::parse().command {
         Command::Serve(serve) => run(serve).await,
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // one line: what, and what lies behind it
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -65,6 +79,8 @@ async fn run(serve: Serve) -> anyhow::Result<()> {
         let pem = running.world.authority.pem()?;
         std::fs::write(&path, pem).with_context(|| format!("--ca-out {} cannot be written", path.display()))?;
     }
+    // for whoever started it with port 0
+    println!("http://{}", running.address);
     tracing::info!(address = %running.address, population = options.population, as_of = %options.as_of, "sandbox is serving");
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     tokio::select! {

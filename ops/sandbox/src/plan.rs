@@ -3,6 +3,7 @@
 //! Only the sandbox and the judge that compares know plans; nothing of them is in any answer.
 
 use jiff::civil::{Date, date};
+use kezek_domain::rules::Refusal;
 use kezek_domain::{Closing, Purse, Tiyn};
 
 /// How a person's application is meant to end.
@@ -74,19 +75,44 @@ pub enum Plan {
     PaidAfterCancellation,
 }
 
-/// Where an application is turned away that is not let in.
+/// How an application ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expected {
-    /// The pre-check (`begin`) already says no, naming this line of law; submitted all the same, the
-    /// case is closed like this.
+    /// The pre-check (`begin`) already says no; submitted all the same, the case is closed like this.
     RefusedAtDoor {
-        /// The line of law.
-        check: &'static str,
+        /// Why.
+        refusal: Refusal,
         /// How a case that is opened nevertheless is closed.
         closing: Closing,
     },
-    /// The case is opened and closed like this.
+    /// The pre-check finds nothing; the case is opened and turned down.
+    TurnedDown {
+        /// Why.
+        refusal: Refusal,
+        /// How the case is closed.
+        closing: Closing,
+    },
+    /// The case is registered and goes its way to this end.
     Closed(Closing),
+}
+
+impl Expected {
+    /// How the case is closed, if one is opened.
+    #[must_use]
+    pub const fn closing(self) -> Closing {
+        match self {
+            Self::RefusedAtDoor { closing, .. } | Self::TurnedDown { closing, .. } | Self::Closed(closing) => closing,
+        }
+    }
+
+    /// Why the application is turned down, if it is.
+    #[must_use]
+    pub const fn refusal(self) -> Option<Refusal> {
+        match self {
+            Self::RefusedAtDoor { refusal, .. } | Self::TurnedDown { refusal, .. } => Some(refusal),
+            Self::Closed(_) => None,
+        }
+    }
 }
 
 /// Everything the judge compares.
@@ -269,8 +295,16 @@ impl Plan {
             defects: 0,
             registered: true,
         };
-        let door =
-            |check, closing| Outlook { end: Expected::RefusedAtDoor { check, closing }, registered: false, ..nothing };
+        let door = |refusal, closing| Outlook {
+            end: Expected::RefusedAtDoor { refusal, closing },
+            registered: false,
+            ..nothing
+        };
+        let turned_down = |refusal| Outlook {
+            end: Expected::TurnedDown { refusal, closing: Closing::Refused },
+            registered: false,
+            ..nothing
+        };
         let closed = |closing| Outlook { end: Expected::Closed(closing), ..nothing };
         let received = |outlook: Outlook, amount: Tiyn, payments: u32| {
             if amount.is_positive() {
@@ -301,17 +335,19 @@ impl Plan {
             Self::PaidInParts => issued(2, 1),
             Self::DefectRemade => Outlook { defects: 1, ..issued(1, 2) },
             Self::Exempt | Self::FreeByGround => Outlook { prints: 1, ..nothing },
-            Self::NotCitizen => door("A2", Closing::Refused),
-            Self::NotInRegister | Self::PhoneNotBound => door("A3.2", Closing::Refused),
-            Self::NotIdentified => door("A3.3", Closing::Refused),
-            Self::Incapable => door("A3.4", Closing::Refused),
-            Self::DataChanged => door("A3.5", Closing::Redirected),
-            Self::TemporaryRegistration => door("A3.6", Closing::Redirected),
-            Self::DocumentReplaced => door("A3.7", Closing::Redirected),
-            Self::WindowTooEarly | Self::WindowTooLate => door("A7", Closing::Redirected),
-            Self::PhotoUnfit | Self::PhotoMismatch | Self::SignedByAnother | Self::RegistrationRefused => {
-                Outlook { registered: false, ..closed(Closing::Refused) }
-            }
+            Self::NotCitizen => door(Refusal::NotCitizen, Closing::Refused),
+            Self::NotInRegister => door(Refusal::PersonNotFound, Closing::Refused),
+            Self::PhoneNotBound => door(Refusal::PhoneNotBound, Closing::Refused),
+            Self::NotIdentified => door(Refusal::NotIdentified, Closing::Refused),
+            Self::Incapable => door(Refusal::Incapable, Closing::Redirected),
+            Self::DataChanged => door(Refusal::DataChanged, Closing::Redirected),
+            Self::TemporaryRegistration => door(Refusal::NoPermanentRegistration, Closing::Redirected),
+            Self::DocumentReplaced => door(Refusal::DocumentNotCurrent, Closing::Redirected),
+            Self::WindowTooEarly | Self::WindowTooLate => door(Refusal::OutsideWindow, Closing::Redirected),
+            Self::PhotoUnfit => turned_down(Refusal::PhotoUnfit),
+            Self::PhotoMismatch => turned_down(Refusal::PhotoMismatch),
+            Self::SignedByAnother => turned_down(Refusal::SignatureInvalid),
+            Self::RegistrationRefused => turned_down(Refusal::RegistrationRefused),
             Self::Unpaid => closed(Closing::Unpaid),
             Self::PaidPartOnly => given_back(Closing::Unpaid, first_part(duty), 1),
             Self::PaidAfterLapse => given_back(Closing::Unpaid, duty, 1),
@@ -353,6 +389,10 @@ mod tests {
                 let outlook = plan.outlook(duty);
                 assert_eq!(outlook.purse.held(), Tiyn::ZERO, "{plan:?}");
                 assert_eq!(outlook.refunds > 0, outlook.purse.returned.is_positive(), "{plan:?}");
+                assert_eq!(outlook.registered, outlook.end.refusal().is_none(), "{plan:?}");
+                // what the plan says and what the law says of a refusal is the same
+                let closing = outlook.end.refusal().map(Refusal::closing);
+                assert!(closing.is_none_or(|closing| closing == outlook.end.closing()), "{plan:?}");
             }
         }
     }
