@@ -94,7 +94,7 @@ impl Stage for Exemption {
     async fn lapse(&self, _job: &Job, file: &File<Self>, attempt: &Attempt) -> Result<Turn<Self>, Fault> {
         Ok(match self.assess(papers(file)?, file, attempt).await? {
             Turn::Hold(hold) => Turn::Hold(Hold { until: None, notices: Vec::new(), ..hold }),
-            done => done,
+            done @ (Turn::Done(_) | Turn::Again(_)) => done,
         })
     }
 }

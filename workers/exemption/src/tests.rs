@@ -75,14 +75,14 @@ impl Case {
 fn done(turn: Turn<Exemption>) -> Result<Outcome, Box<dyn Error>> {
     match turn {
         Turn::Done(outcome) => Ok(outcome),
-        other => Err(format!("not decided: {other:?}").into()),
+        other @ (Turn::Hold(_) | Turn::Again(_)) => Err(format!("not decided: {other:?}").into()),
     }
 }
 
 fn held(turn: Turn<Exemption>) -> Result<Hold<Answer>, Box<dyn Error>> {
     match turn {
         Turn::Hold(hold) => Ok(hold),
-        other => Err(format!("not held: {other:?}").into()),
+        other @ (Turn::Done(_) | Turn::Again(_)) => Err(format!("not held: {other:?}").into()),
     }
 }
 
@@ -131,7 +131,7 @@ async fn a3_14_free_by_ground_asks_nobody() -> Tested {
 async fn a3_14_a_register_that_does_not_answer_is_never_read_as_none() -> Tested {
     let mut case = case().await?;
     case.register.down(service_ids::STATUSES);
-    let fault = case.bench.work(&Job {}).await.err().expect("a fault");
+    let fault = case.bench.work(&Job {}).await.expect_err("a fault");
     assert!(fault.is_transient() && fault.system() == Some(System::Sik));
     Ok(())
 }
@@ -207,7 +207,7 @@ async fn a3_1_a_consent_that_has_run_out_is_asked_anew() -> Tested {
 
     let mut refused = case().await?;
     refused.register.says(service_ids::STATUSES, "demo-token-expired");
-    let fault = refused.bench.work(&Job {}).await.err().expect("a fault");
+    let fault = refused.bench.work(&Job {}).await.expect_err("a fault");
     assert_eq!((fault.is_transient(), fault.cause()), (false, "consent-refused"));
     assert_eq!(refused.services(), [service_ids::STATUSES, service_ids::CONSENT, service_ids::STATUSES]);
     Ok(())

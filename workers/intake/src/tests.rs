@@ -129,7 +129,7 @@ impl Case {
 fn held(turn: Turn<Intake>) -> Result<Hold<Answer>, Box<dyn Error>> {
     match turn {
         Turn::Hold(hold) => Ok(hold),
-        other => Err(format!("not held: {other:?}").into()),
+        other @ (Turn::Done(_) | Turn::Again(_)) => Err(format!("not held: {other:?}").into()),
     }
 }
 
@@ -240,7 +240,7 @@ async fn a12_an_outage_of_more_than_ten_minutes_sends_to_the_centre() -> Tested 
     for system in [System::Bmg, System::DigitalId, System::Gbdfl] {
         let mut case = case().await?;
         case.bench.breakers.open(system, paper::filed_at() - SignedDuration::from_mins(10));
-        let fault = case.bench.work(&Job {}).await.err().expect("ten minutes are not more than ten");
+        let fault = case.bench.work(&Job {}).await.expect_err("ten minutes are not more than ten");
         assert!(fault.is_transient() && fault.system() == Some(system));
         case.bench.breakers.open(system, paper::filed_at() - SignedDuration::from_secs(601));
         assert_eq!(case.refused().await?, (Refusal::Outage, system.label().to_owned()));
@@ -252,7 +252,7 @@ async fn a12_an_outage_of_more_than_ten_minutes_sends_to_the_centre() -> Tested 
 async fn a12_does_not_guess_about_a_registration_that_may_have_happened() -> Tested {
     let mut case = case().await?;
     case.bench.breakers.open(System::RpDrn, paper::filed_at() - SignedDuration::from_hours(5));
-    let fault = case.bench.work(&Job {}).await.err().expect("repeated until RP DRN answers");
+    let fault = case.bench.work(&Job {}).await.expect_err("repeated until RP DRN answers");
     assert!(fault.is_transient());
     Ok(())
 }
@@ -463,5 +463,33 @@ async fn a_submission_opens_one_case_and_its_status_tells_no_personal_data() -> 
     assert!(!told.to_string().contains(paper::iin().expose()));
     let (status, _) = ask(&doors, &portal, "GET", "/v1/applications/%20", None).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
+    Ok(())
+}
+
+#[test]
+fn a3_9_a3_10_the_sandboxes_people_are_told_apart_as_planned() -> Tested {
+    use crate::checks::{photo, sample};
+    use crate::sheet::Verdict;
+    use kezek_sandbox::pictures::{Face, Handwriting, Portrait};
+    let pictures = kezek_domain::rules::Rules::built_in().pictures();
+    for who in 0..12 {
+        let face = Face::of(7, who, who % 2 == 0);
+        for (how, wanted) in [
+            (Portrait::Good, Verdict::Passed("fit")),
+            (Portrait::DarkGlasses, Verdict::Passed("fit")),
+            (Portrait::DarkBackground, Verdict::Failed(Refusal::PhotoUnfit, "dark-background")),
+            (Portrait::TooSmall, Verdict::Failed(Refusal::PhotoUnfit, "too-small")),
+            (Portrait::Blurred, Verdict::Failed(Refusal::PhotoUnfit, "blurred")),
+        ] {
+            assert_eq!(photo::judge(&face.photograph(how)?, &pictures.photo), wanted, "person {who}, {how:?}");
+        }
+        for (hand, wanted) in [
+            (Handwriting::Good, Verdict::Passed("fit")),
+            (Handwriting::Blotted, Verdict::Passed("fit")),
+            (Handwriting::Blank, Verdict::Failed(Refusal::SignatureUnfit, "blank")),
+        ] {
+            assert_eq!(sample::judge(&hand.sample(7, who)?, &pictures.signature), wanted, "person {who}, {hand:?}");
+        }
+    }
     Ok(())
 }
