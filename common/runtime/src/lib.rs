@@ -1,1 +1,53 @@
-//! kezek-runtime
+//! The engine: the only crate that names lapin. It reads a message, lets the stage work, settles the turn in one
+//! transaction, publishes what follows with confirms, and acks.
+//!
+//! ```text
+//! broker ─▶ consume ─▶ load ─▶ room (work) ─▶ settle ─▶ broker (publish, confirm) ─▶ acks
+//! ```
+
+mod acks;
+mod answers;
+mod breakers;
+mod broker;
+mod consume;
+pub mod desk;
+mod effects;
+mod engine;
+mod envelope;
+mod housekeeping;
+mod item;
+mod letters;
+mod line;
+mod load;
+pub mod management;
+mod metrics;
+mod reads;
+mod retry;
+mod room;
+mod settle;
+pub mod topology;
+
+pub use breakers::SharedBreakers;
+pub use broker::{Link, Published, Publisher};
+pub use engine::{Engine, Limits, Parts};
+pub use envelope::{Envelope, Mode, NoEnvelope, Subject};
+pub use housekeeping::{Readiness, clock_round, housekeeping, ready};
+pub use line::{BodySchema, DoorKit, Line, Room};
+pub use metrics::Metrics;
+pub use retry::{LADDER, Rung, Waits};
+
+use kezek_stage::{Answers, Reads};
+use std::sync::Arc;
+
+/// The engine's side of the doors: opens cases, keeps arrivals, settles decisions of the stages that run here.
+#[must_use]
+pub fn answers(engine: &Engine, rooms: &[Arc<dyn Room>]) -> Arc<dyn Answers> {
+    let rooms = rooms.iter().map(|r| (r.name(), Arc::clone(r))).collect();
+    Arc::new(answers::EngineAnswers { engine: engine.clone(), rooms })
+}
+
+/// Queries for doors, under the console's role.
+#[must_use]
+pub fn reads(engine: &Engine) -> Arc<dyn Reads> {
+    Arc::new(reads::EngineReads(engine.clone()))
+}

@@ -25,7 +25,7 @@ pub use file::{CaseHead, File, LedgerLine, LetterFacts, SideFacts};
 pub use flow::{Arrow, Flow, FlowError, Step, Target};
 pub use kit::{ConfigError, Kit};
 pub use shape::{DecodeError, NoAnswer, Shape, decode};
-pub use turn::{Answer, Booking, Choice, Hold, Marks, Money, Outcome, Question, SectionDraft, Settled, Turn};
+pub use turn::{Answer, Booking, Choice, Hold, LetterVerdict, Marks, Money, Outcome, Question, SectionDraft, Settled, Turn};
 
 pub use kezek_domain as domain;
 pub use kezek_domain::fault::Fault;

@@ -172,10 +172,25 @@ pub trait Outcome: Sized + Debug + Send + Sync + 'static {
     fn marks(&self) -> Marks {
         Marks::default()
     }
+    /// What becomes of a letter, where the stage's subject is one.
+    fn letter(&self) -> LetterVerdict {
+        LetterVerdict::Keep
+    }
     /// Short facts for the journal: labels and numbers, never personal data.
     fn facts(&self) -> Value {
         Value::Null
     }
+}
+
+/// What the engine does with a letter that a stage has looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LetterVerdict {
+    /// Kept for an operator; a case that still stands at its ticket is parked with it.
+    Keep,
+    /// Sent once more to its stage, alone in its batch.
+    TryAlone,
+    /// Its subject has gone on: nothing to keep.
+    Drop,
 }
 
 /// What a door brings for a held case.

@@ -271,3 +271,20 @@ pub async fn update(permit: &mut Permit<'_>, moves: &[CaseMove]) -> Result<(), S
         Err(StoreError::rows("cases", moves.len(), done.rows_affected()))
     }
 }
+
+/// Held cases and the longest wait of a moving case (seconds of real time), by stage.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn waits(executor: impl sqlx::PgExecutor<'_>) -> Result<Vec<(String, i64, f64)>, StoreError> {
+    Ok(sqlx::query!(
+        r#"SELECT stage AS "stage!", count(*) FILTER (WHERE how = 'held') AS "held!",
+                coalesce(extract(epoch FROM now() - min(moved_at) FILTER (WHERE how = 'moving')), 0)::float8 AS "oldest!"
+         FROM cases WHERE how <> 'closed' AND stage IS NOT NULL GROUP BY stage"#
+    )
+    .fetch_all(executor)
+    .await?
+    .into_iter()
+    .map(|r| (r.stage, r.held, r.oldest))
+    .collect())
+}

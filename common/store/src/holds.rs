@@ -76,7 +76,7 @@ pub async fn lapsing(permit: &mut Permit<'_>, tickets: &[(Uuid, i64)]) -> Result
         return Ok(());
     }
     sqlx::query!(
-        "UPDATE holds SET lapse_ticket = n.ticket, ticket = n.ticket
+        "UPDATE holds SET lapse_ticket = n.ticket, ticket = greatest(holds.ticket, n.ticket)
          FROM unnest($1::uuid[], $2::bigint[]) AS n (case_id, ticket) WHERE holds.case_id = n.case_id",
         &tickets.iter().map(|t| t.0).collect::<Vec<_>>(),
         &tickets.iter().map(|t| t.1).collect::<Vec<_>>(),

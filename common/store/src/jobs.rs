@@ -162,3 +162,38 @@ fn texts(rows: &[JobRow], of: impl Fn(&JobRow) -> &String) -> Vec<String> {
 fn counted(wanted: usize, touched: u64) -> Result<(), StoreError> {
     if touched == wanted as u64 { Ok(()) } else { Err(StoreError::rows("jobs", wanted, touched)) }
 }
+
+/// Jobs of subjects that move, idle for at least so long, in id order after `after`: for a resend under the same
+/// ticket. The rows are locked, so that none moves on between reading and sending.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn list_moving(
+    permit: &mut Permit<'_>,
+    case: Option<Uuid>,
+    stage: Option<&str>,
+    idle_seconds: f64,
+    after: Uuid,
+    limit: i64,
+) -> Result<Vec<JobRow>, StoreError> {
+    Ok(sqlx::query_as!(
+        JobRow,
+        "SELECT j.subject_id, j.subject, j.case_id, j.ticket, j.attempt, j.stage, j.visit, j.kind, j.version, j.body,
+                j.mode, j.routing_key, j.traceparent, j.letter_id
+         FROM jobs j
+         WHERE j.subject_id > $4 AND ($1::uuid IS NULL OR j.case_id = $1) AND ($2::text IS NULL OR j.stage = $2)
+           AND j.issued_at <= now() - make_interval(secs => $3)
+           AND CASE j.subject
+               WHEN 'case' THEN EXISTS (SELECT FROM cases c WHERE c.id = j.subject_id AND c.how = 'moving')
+               WHEN 'arrival' THEN EXISTS (SELECT FROM arrivals a WHERE a.id = j.subject_id AND a.state = 'moving')
+               ELSE EXISTS (SELECT FROM side_messages s WHERE s.id = j.subject_id AND s.state = 'moving') END
+         ORDER BY j.subject_id LIMIT $5 FOR UPDATE OF j",
+        case,
+        stage,
+        idle_seconds,
+        after,
+        limit
+    )
+    .fetch_all(permit.connection())
+    .await?)
+}

@@ -1,4 +1,8 @@
-//! The binary's parts: THE services, and the doors that belong to no stage.
+//! The binary's parts: THE list of stages, THE services, the doors, the configuration and the operator's shell.
 
+pub mod cli;
+pub mod commands;
+pub mod config;
 pub mod doors;
+pub mod pipeline;
 pub mod services;

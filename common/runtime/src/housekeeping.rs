@@ -1,0 +1,177 @@
+//! What a process does beside its stages: follows the clock, sweeps the outbox, issues lapses, turns the breakers,
+//! counts. Several processes may do it at once; each task takes its lock or skips what another holds.
+
+use crate::broker::Published;
+use crate::engine::Engine;
+use crate::envelope::Mode;
+use kezek_store::jobs::JobRow;
+use kezek_store::{StoreError, clock, dead_letters, holds, mint, outbox, pauses};
+use std::collections::HashSet;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Runs all of it until `stop`.
+pub async fn housekeeping(engine: Engine, stop: CancellationToken) {
+    tokio::join!(
+        every(&engine, &stop, Duration::from_millis(200), "clock", clock_round),
+        every(&engine, &stop, Duration::from_millis(250), "lapses", lapse_round),
+        every(&engine, &stop, Duration::from_millis(500), "outbox", outbox_round),
+        every(&engine, &stop, Duration::from_millis(500), "breakers", breaker_round),
+        every(&engine, &stop, Duration::from_secs(2), "gauges", gauge_round),
+    );
+}
+
+async fn every<F, R>(engine: &Engine, stop: &CancellationToken, period: Duration, what: &'static str, round: F)
+where
+    F: Fn(Engine) -> R,
+    R: Future<Output = Result<(), StoreError>>,
+{
+    let mut tick = tokio::time::interval(period);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut failing = false;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        match round(engine.clone()).await {
+            Ok(()) => failing = false,
+            Err(error) => {
+                // once per outage: the database being away is told by everybody else too
+                if !failing {
+                    tracing::warn!(task = what, error = error.tell(), "housekeeping cannot go on; it tries again");
+                }
+                failing = true;
+            }
+        }
+    }
+}
+
+/// Takes the business clock's offset.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn clock_round(engine: Engine) -> Result<(), StoreError> {
+    engine.clock().set_offset_ms(clock::offset_ms(engine.pool()).await?);
+    Ok(())
+}
+
+/// Turns holds that are due into lapse jobs, through the outbox, under the case's present ticket.
+async fn lapse_round(engine: Engine) -> Result<(), StoreError> {
+    loop {
+        let mut tx = engine.pool().begin().await?;
+        let mut permit = mint(&mut tx);
+        let due = holds::take_due(&mut permit, 200).await?;
+        let rows: Vec<_> = due
+            .into_iter()
+            .map(|job| engine.message(&JobRow { mode: Mode::Lapse.label().to_owned(), ..job }, None, false))
+            .collect();
+        outbox::insert(&mut permit, &rows).await?;
+        tx.commit().await?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        engine.send(&rows).await;
+    }
+}
+
+/// Publishes what nobody confirmed. One process at a time; no row is locked while the broker is asked.
+async fn outbox_round(engine: Engine) -> Result<(), StoreError> {
+    engine.flush_confirmed().await?;
+    let after = engine.limits().sweep_after_seconds;
+    let mut tx = engine.pool().begin().await?;
+    if !outbox::lock_sweep(&mut mint(&mut tx)).await? {
+        return Ok(());
+    }
+    #[expect(clippy::cast_precision_loss, reason = "seconds")]
+    let left = outbox::list_left(&mut *tx, after as f64, 500).await?;
+    if left.is_empty() {
+        return Ok(());
+    }
+    let answers = engine.publisher().publish(&left).await;
+    let mut gone = Vec::new();
+    for (row, answer) in left.iter().zip(answers) {
+        match answer {
+            Published::Confirmed => gone.push(row.id),
+            Published::Bad(fault) => {
+                tracing::error!(outbox.id = %row.id, fault, "a message cannot be published: set aside");
+                outbox::set_aside(&mut *tx, row.id, &fault).await?;
+            }
+            Published::Not(_) => {}
+        }
+    }
+    tracing::info!(found = left.len(), sent = gone.len(), "swept the outbox");
+    outbox::delete(&mut *tx, &gone).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+async fn breaker_round(engine: Engine) -> Result<(), StoreError> {
+    engine.breakers().round(engine.pool(), engine.clock()).await
+}
+
+async fn gauge_round(engine: Engine) -> Result<(), StoreError> {
+    let pool = engine.pool();
+    let m = engine.metrics();
+    let (waiting, aside, age) = outbox::depth(pool).await?;
+    m.outbox_rows.set(waiting);
+    m.outbox_set_aside.set(aside);
+    m.outbox_oldest_seconds.set(age);
+    engine.set_outbox_age(age);
+    let paused: HashSet<String> = pauses::list(pool).await?.into_iter().map(|(stage, _, _)| stage).collect();
+    for stage in engine.stages() {
+        m.stage_paused.with_label_values(&[stage.name]).set(i64::from(paused.contains(stage.name)));
+    }
+    engine.set_paused(paused);
+    m.holds.reset();
+    m.oldest_waiting_seconds.reset();
+    for stage in engine.stages() {
+        m.holds.with_label_values(&[stage.name]);
+        m.oldest_waiting_seconds.with_label_values(&[stage.name]);
+    }
+    for (stage, held, oldest) in kezek_store::cases::waits(pool).await? {
+        m.holds.with_label_values(&[&stage]).set(held);
+        m.oldest_waiting_seconds.with_label_values(&[&stage]).set(oldest);
+    }
+    m.dead_letters.reset();
+    for (cause, stage, n) in dead_letters::counts(pool).await? {
+        m.dead_letters.with_label_values(&[&stage, &cause]).set(n);
+    }
+    Ok(())
+}
+
+/// Whether this process can do its work now, and why not.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Readiness {
+    /// All of the below.
+    pub ready: bool,
+    /// The broker takes messages.
+    pub broker: bool,
+    /// The broker does not block us.
+    pub not_blocked: bool,
+    /// The database answers.
+    pub database: bool,
+    /// Messages leave.
+    pub outbox: bool,
+    /// Stages of this process that do not consume (paused ones are not counted).
+    pub not_consuming: Vec<String>,
+}
+
+/// Looks.
+pub async fn ready(engine: &Engine, running: &[&'static str]) -> Readiness {
+    let within = Duration::from_secs(2);
+    let broker = tokio::time::timeout(within, engine.publisher().ready()).await.unwrap_or(false);
+    let database =
+        matches!(tokio::time::timeout(within, clock::offset_ms(engine.pool())).await, Ok(Ok(_)));
+    let m = engine.metrics();
+    let not_blocked =
+        ["publish", "consume"].iter().all(|w| m.connection_blocked.with_label_values(&[w]).get() == 0);
+    let not_consuming: Vec<String> = running
+        .iter()
+        .filter(|s| !engine.is_paused(s) && m.consumer_up.with_label_values(&[s]).get() == 0)
+        .map(|s| (*s).to_owned())
+        .collect();
+    let outbox = !engine.outbox_full();
+    let ready = broker && database && not_blocked && outbox && not_consuming.is_empty();
+    Readiness { ready, broker, not_blocked, database, outbox, not_consuming }
+}
