@@ -298,7 +298,11 @@ impl Engine {
             jobs::insert(&mut permit, std::slice::from_ref(&job)).await?;
             rows.push(self.message(&job, None, false));
         } else {
-            tracing::warn!(source = arrival.source, stage = arrival.stage, "an arrival names no known case: it is listed");
+            tracing::warn!(
+                source = arrival.source,
+                stage = arrival.stage,
+                "an arrival names no known case: it is listed"
+            );
         }
         outbox::insert(&mut permit, &rows).await?;
         tx.commit().await?;
@@ -316,7 +320,11 @@ impl Engine {
         now: jiff::Timestamp,
     ) -> Result<Vec<OutboxRow>, StoreError> {
         let odd = |what: String| StoreError::Inconsistent { table: "ledger", what };
-        let kind = if locked.is_none() && money.kind == PostingKind::Received { PostingKind::ReceivedSuspense } else { money.kind };
+        let kind = if locked.is_none() && money.kind == PostingKind::Received {
+            PostingKind::ReceivedSuspense
+        } else {
+            money.kind
+        };
         let posting = Posting::new(kind, money.amount, money.number.clone()).map_err(|e| odd(e.to_string()))?;
         let Some(own) = locked else {
             if kind == PostingKind::ReceivedSuspense {
@@ -345,9 +353,8 @@ impl Engine {
             .remove(&own.subject_id)
             .ok_or_else(|| odd("the case is gone".to_owned()))?;
         let purse = row.purse().with(&posting);
-        let flow = self
-            .flow(&row.service, u32::try_from(row.flow_version).unwrap_or(0))
-            .map_err(|f| odd(f.to_string()))?;
+        let flow =
+            self.flow(&row.service, u32::try_from(row.flow_version).unwrap_or(0)).map_err(|f| odd(f.to_string()))?;
         let refund = flow.refund_stage().cloned().ok_or_else(|| odd("the flow gives no money back".to_owned()))?;
         let entry = Entry { visit: row.entered(refund.as_str()) + 1, stage: refund };
         let before = row.status()?;
@@ -397,7 +404,8 @@ impl Engine {
             jobs::update(permit, &[next]).await?;
             rows.push(message);
         }
-        let moved = CaseMove { id: row.id, status, visits, journal: (journal_entry.number, digest), coupon: None, purse };
+        let moved =
+            CaseMove { id: row.id, status, visits, journal: (journal_entry.number, digest), coupon: None, purse };
         cases::update(permit, &[moved]).await?;
         journal::append(permit, &[Linked { entry: journal_entry, digest }]).await?;
         Ok(rows)

@@ -8,6 +8,7 @@ use crate::item::Item;
 use crate::retry::Waits;
 use futures_util::StreamExt as _;
 use futures_util::stream::select_all;
+use lapin::Channel;
 use lapin::message::Delivery;
 use lapin::options::{BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{AMQPValue, FieldTable};
@@ -61,8 +62,27 @@ async fn consume(
     waits: &mut Waits,
 ) -> &'static str {
     let Some(channel) = engine.consume_link().channel().await else { return "no connection" };
-    // without a prefetch lapin buffers without bound
-    let qos = channel.basic_qos(engine.limits().prefetch, BasicQosOptions { global: false });
+    let ended = follow(engine, stage, queues, into, stop, waits, &channel).await;
+    if ended != "stopped" {
+        // no consumer is left behind; what is still in hand comes again and is recognised by its ticket
+        let _ = tokio::time::timeout(Duration::from_secs(2), channel.close(200, ended.into())).await;
+    }
+    ended
+}
+
+async fn follow(
+    engine: &Engine,
+    stage: &'static str,
+    queues: &[String],
+    into: &mpsc::Sender<Item>,
+    stop: &CancellationToken,
+    waits: &mut Waits,
+    channel: &Channel,
+) -> &'static str {
+    // without a prefetch lapin buffers without bound; it counts per consumer, and a stage may have one per region
+    let share = usize::from(engine.limits().prefetch) / queues.len().max(1);
+    let prefetch = u16::try_from(share.max(20)).unwrap_or(u16::MAX);
+    let qos = channel.basic_qos(prefetch, BasicQosOptions { global: false });
     if qos.await.is_err() {
         return "prefetch refused";
     }
@@ -70,7 +90,12 @@ async fn consume(
     for queue in queues {
         let tag = format!("kezek-{queue}");
         let consumer = channel
-            .basic_consume(queue.as_str().into(), tag.as_str().into(), BasicConsumeOptions::default(), FieldTable::default())
+            .basic_consume(
+                queue.as_str().into(),
+                tag.as_str().into(),
+                BasicConsumeOptions::default(),
+                FieldTable::default(),
+            )
             .await;
         match consumer {
             Ok(consumer) => streams.push(consumer.map(Some).chain(futures_util::stream::once(async { None }))),
@@ -92,8 +117,6 @@ async fn consume(
             () = stop.cancelled() => return "stopped",
             _ = check.tick() => {
                 if engine.is_paused(stage) {
-                    // what is in hand is finished; what is not goes back with the channel
-                    let _ = channel.close(200, "paused".into()).await;
                     return "paused";
                 }
             }
@@ -112,7 +135,6 @@ async fn consume(
             },
         }
         if engine.outbox_full() {
-            let _ = channel.close(200, "outbox full".into()).await;
             return "outbox full";
         }
     }

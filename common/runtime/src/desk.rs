@@ -67,10 +67,7 @@ async fn open_letter(engine: &Engine, id: Uuid) -> Result<LetterRow, DeskError> 
 }
 
 /// Locks the letter's subject and checks that it still stands where the letter left it.
-async fn standing(
-    permit: &mut kezek_store::Permit<'_>,
-    letter: &LetterRow,
-) -> Result<JobRow, DeskError> {
+async fn standing(permit: &mut kezek_store::Permit<'_>, letter: &LetterRow) -> Result<JobRow, DeskError> {
     let subject = letter.subject_id.ok_or(DeskError::NoSubject(letter.id))?;
     let own = jobs::lock(permit, &[subject]).await?.remove(&subject).ok_or(DeskError::NoSubject(letter.id))?;
     if letter.ticket == Some(own.ticket) { Ok(own) } else { Err(DeskError::GoneOn(letter.id)) }
@@ -181,15 +178,15 @@ impl Engine {
         status: &Status,
     ) -> Result<JobRow, StoreError> {
         let odd = |what: &str| StoreError::Inconsistent { table: "cases", what: what.to_owned() };
-        let next = JobRow { ticket: own.ticket + 1, attempt: 1, mode: "job".to_owned(), letter_id: None, ..own.clone() };
+        let next =
+            JobRow { ticket: own.ticket + 1, attempt: 1, mode: "job".to_owned(), letter_id: None, ..own.clone() };
         let Status::Open { at, visit, .. } = status else { return Ok(next) };
         let row = kezek_store::cases::list(&mut *permit.connection(), &[own.subject_id])
             .await?
             .remove(&own.subject_id)
             .ok_or_else(|| odd("the case is gone"))?;
-        let flow = self
-            .flow(&row.service, u32::try_from(row.flow_version).unwrap_or(0))
-            .map_err(|f| odd(&f.to_string()))?;
+        let flow =
+            self.flow(&row.service, u32::try_from(row.flow_version).unwrap_or(0)).map_err(|f| odd(&f.to_string()))?;
         let kezek_stage::Target::Stage { kind, version, body, .. } = &flow.refund().target else {
             return Err(odd("the flow gives no money back"));
         };

@@ -239,7 +239,9 @@ mod tests {
 
     #[test]
     fn a_missing_or_broken_header_is_named() {
-        for header in ["id", "type", "version", "subject", "subjectid", "stage", "visit", "ticket", "attempt", "mode", "time"] {
+        for header in
+            ["id", "type", "version", "subject", "subjectid", "stage", "visit", "ticket", "attempt", "mode", "time"]
+        {
             let mut headers = texts(&sample());
             headers.remove(header);
             assert_eq!(Envelope::read(&headers).unwrap_err().header, header);

@@ -161,11 +161,9 @@ pub struct Readiness {
 pub async fn ready(engine: &Engine, running: &[&'static str]) -> Readiness {
     let within = Duration::from_secs(2);
     let broker = tokio::time::timeout(within, engine.publisher().ready()).await.unwrap_or(false);
-    let database =
-        matches!(tokio::time::timeout(within, clock::offset_ms(engine.pool())).await, Ok(Ok(_)));
+    let database = matches!(tokio::time::timeout(within, clock::offset_ms(engine.pool())).await, Ok(Ok(_)));
     let m = engine.metrics();
-    let not_blocked =
-        ["publish", "consume"].iter().all(|w| m.connection_blocked.with_label_values(&[w]).get() == 0);
+    let not_blocked = ["publish", "consume"].iter().all(|w| m.connection_blocked.with_label_values(&[w]).get() == 0);
     let not_consuming: Vec<String> = running
         .iter()
         .filter(|s| !engine.is_paused(s) && m.consumer_up.with_label_values(&[s]).get() == 0)

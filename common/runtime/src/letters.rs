@@ -8,13 +8,17 @@ use crate::room::{StageRoom, ack};
 use crate::topology;
 use kezek_domain::fault::Fault;
 use kezek_domain::journal::{JournalEntry, Linked, chain};
-use kezek_domain::{Actor, CaseId, Entry, How, Move, Purse, Receipt, Region, Service, StageName, Status, Ticket, after};
+use kezek_domain::{
+    Actor, CaseId, Entry, How, Move, Purse, Receipt, Region, Service, StageName, Status, Ticket, after,
+};
 use kezek_stage::{CaseHead, File, LetterFacts, LetterVerdict, Outcome as _, Stage, Turn};
 use kezek_store::cases::CaseMove;
 use kezek_store::dead_letters::LetterRow;
 use kezek_store::jobs::JobRow;
 use kezek_store::outbox::OutboxRow;
-use kezek_store::{SqlTime, StoreError, ToSqlx as _, cases, dead_letters, jobs, journal, mint, outbox, side_messages, arrivals};
+use kezek_store::{
+    SqlTime, StoreError, ToSqlx as _, arrivals, cases, dead_letters, jobs, journal, mint, outbox, side_messages,
+};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
@@ -48,7 +52,11 @@ impl<S: Stage> StageRoom<S> {
                     }
                     Err(error) => {
                         let fault = error.to_string();
-                        tracing::error!(stage = S::NAME, fault, "a letter cannot be kept yet; it stays with the broker");
+                        tracing::error!(
+                            stage = S::NAME,
+                            fault,
+                            "a letter cannot be kept yet; it stays with the broker"
+                        );
                         // its queue's own limit leads to kezek.last, which has an alert
                         if matches!(error, Fault::Permanent { .. }) {
                             item.acks.again(item.tag).await;
@@ -69,8 +77,9 @@ impl<S: Stage> StageRoom<S> {
             "stage": letter.facts.stage, "case": letter.facts.case, "ticket": letter.facts.ticket,
             "exchange": item.exchange, "routing_key": item.routing_key,
         });
-        let job: S::Job = serde_json::from_value(job)
-            .map_err(|e| Fault::permanent("letter-shape", format!("the recovery job has another shape: {}", e.classify() as u8)))?;
+        let job: S::Job = serde_json::from_value(job).map_err(|e| {
+            Fault::permanent("letter-shape", format!("the recovery job has another shape: {}", e.classify() as u8))
+        })?;
         let head = match &letter.subject {
             Some(own) => match own.case_id {
                 Some(case) => self.engine.case_head(case).await?,
@@ -78,7 +87,12 @@ impl<S: Stage> StageRoom<S> {
             },
             None => None,
         };
-        let mut file = File::<S>::new(head.unwrap_or_else(nobody), envelope.map_or(0, |e| e.visit), HashMap::new(), HashMap::new());
+        let mut file = File::<S>::new(
+            head.unwrap_or_else(nobody),
+            envelope.map_or(0, |e| e.visit),
+            HashMap::new(),
+            HashMap::new(),
+        );
         file.letter = Some(letter.facts.clone());
         let attempt = self.engine.attempt::<S>(1, &file.case);
         let Turn::Done(outcome) = self.stage.work(&job, &file, &attempt).await? else {
@@ -116,10 +130,17 @@ impl<S: Stage> StageRoom<S> {
             None => None,
         };
         let status = row.as_ref().map(kezek_store::cases::CaseRow::status).transpose()?;
+        let (mut arrival_moves, mut side_moves) = (false, false);
+        if let Some(own) = &subject {
+            let ids = [own.subject_id];
+            arrival_moves = arrivals::list(self.engine.pool(), &ids).await?.values().any(|a| a.state == "moving");
+            side_moves = side_messages::is_moving(self.engine.pool(), own.subject_id).await?;
+        }
         let at_ticket = envelope.zip(subject.as_ref()).is_some_and(|(e, s)| e.ticket == s.ticket);
         let moves = match subject.as_ref().map(|s| s.subject.as_str()) {
             Some("case") => matches!(&status, Some(Status::Open { how: How::Moving | How::Held { .. }, .. })),
-            Some(_) => true,
+            Some("arrival") => arrival_moves,
+            Some(_) => side_moves,
             None => false,
         };
         Ok(Letter {
@@ -172,7 +193,12 @@ impl Engine {
 
     /// Keeps, drops or sends a letter once more, in one transaction; a subject that still stands at the letter's
     /// ticket is parked with it, so that it is never silently stuck.
-    async fn settle_letter(&self, item: &Item, letter: &Letter, verdict: LetterVerdict) -> Result<Vec<OutboxRow>, StoreError> {
+    async fn settle_letter(
+        &self,
+        item: &Item,
+        letter: &Letter,
+        verdict: LetterVerdict,
+    ) -> Result<Vec<OutboxRow>, StoreError> {
         let mut tx = self.pool().begin().await?;
         let mut permit = mint(&mut tx);
         let mut rows = Vec::new();

@@ -5,12 +5,12 @@ use crate::item::{Errand, Ready};
 use crate::room::StageRoom;
 use crate::settle::Fate;
 use crate::topology::StageShape;
+use kezek_domain::Ticket;
 use kezek_domain::fault::Fault;
 use kezek_stage::{
-    Answer as _, BoxFuture, CaseHead, Choice, ConfigError, Decided, Decision, Desk, DoorError, Doors, Kit, Question, Shape,
-    Stage, decode,
+    Answer as _, BoxFuture, CaseHead, Choice, ConfigError, Decided, Decision, Desk, DoorError, Doors, Kit, Question,
+    Shape, Stage, decode,
 };
-use kezek_domain::Ticket;
 use kezek_stage::{Answers, Reads, Subject as _, SubjectKind};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -190,7 +190,14 @@ fn routes<S: Doors>(room: &dyn Room, kit: &DoorKit) -> Option<axum::Router> {
 fn schemas<S: Stage>() -> Vec<BodySchema> {
     fn one<T: Shape>(family: &'static str, stage: &'static str) -> BodySchema {
         let samples = T::samples().iter().filter_map(|s| serde_json::to_value(s).ok()).collect();
-        BodySchema { family, stage, kind: T::KIND, version: T::VERSION, schema: schemars::schema_for!(T).to_value(), samples }
+        BodySchema {
+            family,
+            stage,
+            kind: T::KIND,
+            version: T::VERSION,
+            schema: schemars::schema_for!(T).to_value(),
+            samples,
+        }
     }
     let mut out = vec![one::<S::Job>("jobs", S::NAME)];
     if S::Answer::KIND != kezek_stage::NoAnswer::KIND {
@@ -221,7 +228,9 @@ fn stale() -> DoorError {
 impl<S: Stage> StageRoom<S> {
     async fn settle_decision(&self, d: Decision) -> Result<Decided, DoorError> {
         for _ in 0..3 {
-            let Some((job, file)) = self.engine.read_held::<S>(d.case.0, d.ticket.0).await? else { return Err(stale()) };
+            let Some((job, file)) = self.engine.read_held::<S>(d.case.0, d.ticket.0).await? else {
+                return Err(stale());
+            };
             self.may_decide(&d, &file.case)?;
             let (answer, note) = self.chosen(&d).await?;
             let attempt = self.engine.attempt::<S>(1, &file.case);

@@ -7,9 +7,7 @@ use kezek_domain::dossier::Section;
 use kezek_domain::fault::Fault;
 use kezek_domain::rules::NoticeKind;
 use kezek_domain::{Actor, How, Status};
-use kezek_stage::{
-    Attachment, Attempt, CaseHead, DecodeError, File, LedgerLine, SideFacts, Stage, decode,
-};
+use kezek_stage::{Attachment, Attempt, CaseHead, DecodeError, File, LedgerLine, SideFacts, Stage, decode};
 use kezek_store::arrivals::ArrivalRow;
 use kezek_store::cases::CaseRow;
 use kezek_store::crypt::CaseKey;
@@ -111,10 +109,9 @@ impl Engine {
             let what = format!("ticket {} where the database knows {}", envelope.ticket, own.ticket);
             return Read::Strange(item, "ahead-of-database", what);
         }
-        let (Some(case), Some(case_job)) = (
-            own.case_id.and_then(|c| shelf.cases.get(&c)),
-            own.case_id.and_then(|c| shelf.jobs.get(&c)),
-        ) else {
+        let (Some(case), Some(case_job)) =
+            (own.case_id.and_then(|c| shelf.cases.get(&c)), own.case_id.and_then(|c| shelf.jobs.get(&c)))
+        else {
             return Read::Strange(item, "unknown-case", "the subject names no known case".to_owned());
         };
         let head = match Self::head(case, case_job.ticket) {
@@ -149,16 +146,18 @@ impl Engine {
         let mut actor = Actor::System;
         let mut answer = None;
         let made = (|| -> Result<(S::Job, File<S>), Fault> {
-            let known = matches!(errand, Errand::Arrival { .. }) || envelope.kind == <S::Job as kezek_stage::Shape>::KIND;
+            let known =
+                matches!(errand, Errand::Arrival { .. }) || envelope.kind == <S::Job as kezek_stage::Shape>::KIND;
             if !known {
-                return Err(Fault::permanent("undecodable", format!("a message of kind {} on this queue", envelope.kind)));
+                return Err(Fault::permanent(
+                    "undecodable",
+                    format!("a message of kind {} on this queue", envelope.kind),
+                ));
             }
             let job = decode::<S::Job>(version, &body)?;
             if let Errand::Arrival { id, .. } = &errand {
-                let row = shelf
-                    .arrivals
-                    .get(id)
-                    .ok_or_else(|| Fault::permanent("arrival-missing", "its row is gone"))?;
+                let row =
+                    shelf.arrivals.get(id).ok_or_else(|| Fault::permanent("arrival-missing", "its row is gone"))?;
                 actor = serde_json::from_value(row.actor.clone()).unwrap_or(Actor::System);
                 let bytes = row.body.to_string();
                 answer = Some(decode::<S::Answer>(u32::try_from(row.version).unwrap_or(0), bytes.as_bytes())?);

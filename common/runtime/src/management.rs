@@ -28,7 +28,9 @@ pub enum ManagementError {
     #[error("KEZEK_RABBITMQ_API_URL: {0}; give http://user:password@host:15672")]
     Url(&'static str),
     /// The server does not answer.
-    #[error("RabbitMQ's management API does not answer at {place}: {what}; is the management plugin enabled and the address right?")]
+    #[error(
+        "RabbitMQ's management API does not answer at {place}: {what}; is the management plugin enabled and the address right?"
+    )]
     Away {
         /// What was asked.
         place: String,
@@ -49,7 +51,13 @@ pub enum ManagementError {
 
 fn segment(text: &str) -> String {
     text.bytes()
-        .map(|b| if b.is_ascii_alphanumeric() || b"-_.".contains(&b) { char::from(b).to_string() } else { format!("%{b:02X}") })
+        .map(|b| {
+            if b.is_ascii_alphanumeric() || b"-_.".contains(&b) {
+                char::from(b).to_string()
+            } else {
+                format!("%{b:02X}")
+            }
+        })
         .collect()
 }
 
@@ -96,7 +104,8 @@ impl Management {
 
     async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Option<Value>, ManagementError> {
         let place = format!("{method} {path}");
-        let away = |e: reqwest::Error| ManagementError::Away { place: place.clone(), what: e.without_url().to_string() };
+        let away =
+            |e: reqwest::Error| ManagementError::Away { place: place.clone(), what: e.without_url().to_string() };
         let url = format!("{}api/{path}", self.base);
         let mut request = self.client.request(method.clone(), url).basic_auth(&self.user, Some(&self.password));
         if let Some(body) = body {

@@ -60,8 +60,14 @@ impl Metrics {
             r.register(Box::new(g.clone()))?;
             Ok(g)
         };
-        let histogram = |name: &str, help: &str, first: f64, n: usize, labels: &[&str]| -> Result<HistogramVec, prometheus::Error> {
-            let h = HistogramVec::new(HistogramOpts::new(name, help).buckets(exponential_buckets(first, 2.0, n)?), labels)?;
+        let histogram = |name: &str,
+                         help: &str,
+                         first: f64,
+                         n: usize,
+                         labels: &[&str]|
+         -> Result<HistogramVec, prometheus::Error> {
+            let h =
+                HistogramVec::new(HistogramOpts::new(name, help).buckets(exponential_buckets(first, 2.0, n)?), labels)?;
             r.register(Box::new(h.clone()))?;
             Ok(h)
         };
@@ -89,7 +95,13 @@ impl Metrics {
             retries: counter("kezek_retries_total", "Fresh publications into the ladder", &["stage", "rung"])?,
             batch_size: histogram("kezek_batch_size", "Turns settled in one transaction", 1.0, 9, &["stage"])?,
             work_seconds: histogram("kezek_work_seconds", "Time of one attempt's work", 0.0005, 16, &["stage"])?,
-            settle_seconds: histogram("kezek_settle_seconds", "Time of one settling transaction", 0.0005, 16, &["stage"])?,
+            settle_seconds: histogram(
+                "kezek_settle_seconds",
+                "Time of one settling transaction",
+                0.0005,
+                16,
+                &["stage"],
+            )?,
             publish_seconds,
             unconfirmed: counter("kezek_unconfirmed_total", "Publications without a positive confirm", &["cause"])?,
             outbox_rows,
@@ -101,10 +113,20 @@ impl Metrics {
             breaker_open: gauges("kezek_breaker_open", "1 while an outside system is held to be down", &["system"])?,
             consumer_up: gauges("kezek_consumer_up", "1 while the stage consumes in this process", &["stage"])?,
             connection_up: gauges("kezek_connection_up", "1 while the connection to the broker stands", &["use"])?,
-            connection_blocked: gauges("kezek_connection_blocked", "1 while the broker blocks the connection", &["use"])?,
+            connection_blocked: gauges(
+                "kezek_connection_blocked",
+                "1 while the broker blocks the connection",
+                &["use"],
+            )?,
             stage_paused: gauges("kezek_stage_paused", "1 while an operator has paused the stage", &["stage"])?,
             invariant: gauges("kezek_invariant_violations", "What must be zero at all times", &["invariant"])?,
-            calls_seconds: histogram("kezek_call_seconds", "Time of one call to an outside system", 0.001, 15, &["system"])?,
+            calls_seconds: histogram(
+                "kezek_call_seconds",
+                "Time of one call to an outside system",
+                0.001,
+                15,
+                &["system"],
+            )?,
             registry: Arc::new(r),
         };
         for stage in stages {

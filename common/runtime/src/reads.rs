@@ -32,7 +32,11 @@ impl EngineReads {
         Ok(tx)
     }
 
-    async fn heads(&self, tx: &mut Transaction<'_, Postgres>, ids: &[Uuid]) -> Result<HashMap<Uuid, CaseHead>, StoreError> {
+    async fn heads(
+        &self,
+        tx: &mut Transaction<'_, Postgres>,
+        ids: &[Uuid],
+    ) -> Result<HashMap<Uuid, CaseHead>, StoreError> {
         let rows = cases::list(&mut **tx, ids).await?;
         let tickets = jobs::list(&mut **tx, ids).await?;
         rows.into_iter()
@@ -42,8 +46,13 @@ impl EngineReads {
 
     async fn note(&self, caller: &Caller, act: &str, case: CaseId, what: serde_json::Value) -> Result<(), StoreError> {
         let mut tx = self.0.pool().begin().await?;
-        let entry =
-            audit::Entry { account: &caller.account, role: caller.role.label(), act, case_id: Some(case.0), detail: what };
+        let entry = audit::Entry {
+            account: &caller.account,
+            role: caller.role.label(),
+            act,
+            case_id: Some(case.0),
+            detail: what,
+        };
         audit::append(&mut mint(&mut tx), &entry).await?;
         Ok(tx.commit().await?)
     }
@@ -156,7 +165,11 @@ impl Reads for EngineReads {
         })
     }
 
-    fn by_coupon<'a>(&'a self, caller: &'a Caller, coupon: &'a Coupon) -> BoxFuture<'a, Result<Option<CaseId>, DoorError>> {
+    fn by_coupon<'a>(
+        &'a self,
+        caller: &'a Caller,
+        coupon: &'a Coupon,
+    ) -> BoxFuture<'a, Result<Option<CaseId>, DoorError>> {
         Box::pin(async move {
             let found = async {
                 let mut tx = self.seeing(&caller.regions()).await?;

@@ -194,7 +194,12 @@ impl<S: Stage> StageRoom<S> {
                 Ok(read) => return read,
                 Err(error) => {
                     let wait = waits.next_wait();
-                    tracing::warn!(stage = S::NAME, error = error.tell(), retry_in_ms = wait.as_millis(), "cannot read case files");
+                    tracing::warn!(
+                        stage = S::NAME,
+                        error = error.tell(),
+                        retry_in_ms = wait.as_millis(),
+                        "cannot read case files"
+                    );
                     tokio::time::sleep(wait).await;
                 }
             }
@@ -253,11 +258,12 @@ impl<S: Stage> StageRoom<S> {
             }
         };
         let within = Duration::from_secs(self.engine.limits().work_seconds);
-        let result: Result<Turn<S>, Fault> = match tokio::time::timeout(within, AssertUnwindSafe(work).catch_unwind()).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(Fault::permanent("panic", "the stage panicked; the process log has the place")),
-            Err(_) => Err(Fault::transient("work-timeout", format!("no result within {} s", within.as_secs()))),
-        };
+        let result: Result<Turn<S>, Fault> =
+            match tokio::time::timeout(within, AssertUnwindSafe(work).catch_unwind()).await {
+                Ok(Ok(result)) => result,
+                Ok(Err(_)) => Err(Fault::permanent("panic", "the stage panicked; the process log has the place")),
+                Err(_) => Err(Fault::transient("work-timeout", format!("no result within {} s", within.as_secs()))),
+            };
         let metrics = self.engine.metrics();
         metrics.work_seconds.with_label_values(&[S::NAME]).observe(began.elapsed().as_secs_f64());
         let calls = attempt.take_calls();
@@ -332,12 +338,22 @@ impl<S: Stage> StageRoom<S> {
                 }
                 Err(error) if error.class() == Class::Again => {
                     let wait = waits.next_wait();
-                    tracing::warn!(stage = S::NAME, error = error.tell(), retry_in_ms = wait.as_millis(), "cannot settle");
+                    tracing::warn!(
+                        stage = S::NAME,
+                        error = error.tell(),
+                        retry_in_ms = wait.as_millis(),
+                        "cannot settle"
+                    );
                     tokio::time::sleep(wait).await;
                     todo.push(batch);
                 }
                 Err(error) if batch.len() > 1 => {
-                    tracing::warn!(stage = S::NAME, error = error.tell(), turns = batch.len(), "settle split to find the bad row");
+                    tracing::warn!(
+                        stage = S::NAME,
+                        error = error.tell(),
+                        turns = batch.len(),
+                        "settle split to find the bad row"
+                    );
                     let rest = batch.split_off(batch.len() / 2);
                     todo.push(rest);
                     todo.push(batch);
@@ -346,7 +362,11 @@ impl<S: Stage> StageRoom<S> {
                     true => todo.push(batch),
                     false => {
                         // even parking does not commit: keep the delivery and go on trying, loudly
-                        tracing::error!(stage = S::NAME, error = error.tell(), "a turn can be neither settled nor parked");
+                        tracing::error!(
+                            stage = S::NAME,
+                            error = error.tell(),
+                            "a turn can be neither settled nor parked"
+                        );
                         tokio::time::sleep(waits.next_wait()).await;
                         todo.push(batch);
                     }

@@ -92,7 +92,10 @@ impl Engine {
             }
             Fault::Transient { cause, detail, retry_after, .. } => {
                 // not this job's fault: the system is down for everybody, or a newer worker is coming
-                let spent = !matches!(*cause, "breaker-open" | "newer-message" | "newer-flow" | "newer-section" | "database-away");
+                let spent = !matches!(
+                    *cause,
+                    "breaker-open" | "newer-message" | "newer-flow" | "newer-section" | "database-away"
+                );
                 if spent && attempt >= self.limits().attempts {
                     return AfterFault::Park { cause: "exhausted".to_owned(), detail: format!("{cause}: {detail}") };
                 }
@@ -126,8 +129,7 @@ impl Engine {
         let rows = cases::list(&mut *permit.connection(), &case_ids).await?;
         let lapsing: Vec<Uuid> =
             batch.iter().filter(|f| matches!(f.errand, Errand::Lapse)).map(|f| f.subject).collect();
-        let lost: HashSet<Uuid> =
-            arrivals::on_their_way(&mut permit, &lapsing, S::NAME).await?.into_iter().collect();
+        let lost: HashSet<Uuid> = arrivals::on_their_way(&mut permit, &lapsing, S::NAME).await?.into_iter().collect();
 
         let mut draft = Draft::default();
         let mut fates = Vec::with_capacity(batch.len());
@@ -170,10 +172,10 @@ impl Engine {
             })
             .collect();
         if !won.is_empty() {
-            stage.record(&won, &mut permit).await.map_err(|fault| StoreError::Inconsistent {
-                table: "record",
-                what: fault.to_string(),
-            })?;
+            stage
+                .record(&won, &mut permit)
+                .await
+                .map_err(|fault| StoreError::Inconsistent { table: "record", what: fault.to_string() })?;
         }
         drop(won);
         let confirmed = self.take_confirmed();
@@ -245,7 +247,12 @@ impl Engine {
             for booking in outcome.bookings() {
                 let posting = Posting::new(booking.kind, booking.amount, booking.reference)
                     .map_err(|e| StoreError::Inconsistent { table: "ledger", what: e.to_string() })?;
-                rows.push(NewPosting { id: self.ids().next(), case_id: Some(f.subject), source: booking.source, posting });
+                rows.push(NewPosting {
+                    id: self.ids().next(),
+                    case_id: Some(f.subject),
+                    source: booking.source,
+                    posting,
+                });
             }
         }
         let made = ledger::post(permit, &rows, now).await?;
@@ -380,7 +387,13 @@ impl Engine {
 
     /// The next job, and its message where the case goes on.
     fn next_job(&self, case: &Guarded<'_>, status: &Status, step: &Step, draft: &mut Draft) -> JobRow {
-        let idle = JobRow { ticket: case.job.ticket + 1, letter_id: None, mode: Mode::Job.label().to_owned(), attempt: 1, ..case.job.clone() };
+        let idle = JobRow {
+            ticket: case.job.ticket + 1,
+            letter_id: None,
+            mode: Mode::Job.label().to_owned(),
+            attempt: 1,
+            ..case.job.clone()
+        };
         let Status::Open { at, visit, .. } = status else { return idle };
         // where the law sent the case to the refund stage instead of closing it, the flow's refund step has the job
         let target = match &step.target {
@@ -510,8 +523,12 @@ impl Engine {
     fn draft_subject_fault(&self, own: &JobRow, fault: &Fault, draft: &mut Draft) -> String {
         match self.after_fault(fault, u32::try_from(own.attempt).unwrap_or(1)) {
             AfterFault::Retry { rung, spent } => {
-                let next =
-                    JobRow { ticket: own.ticket + 1, attempt: own.attempt + i32::from(spent), letter_id: None, ..own.clone() };
+                let next = JobRow {
+                    ticket: own.ticket + 1,
+                    attempt: own.attempt + i32::from(spent),
+                    letter_id: None,
+                    ..own.clone()
+                };
                 draft.rows.push(self.message(&next, Some(rung), false));
                 draft.jobs.push(next);
                 "retry".to_owned()
@@ -751,12 +768,8 @@ impl Engine {
     async fn write_sides(&self, permit: &mut Permit<'_>, draft: &mut Draft) -> Result<(), StoreError> {
         let Some(stage) = self.side_stage() else { return Ok(()) };
         let made = side_messages::insert(permit, &draft.sides).await?;
-        let jobs: Vec<JobRow> = draft
-            .sides
-            .iter()
-            .filter(|s| made.contains(&s.id))
-            .map(|s| crate::answers::side_job(s, stage))
-            .collect();
+        let jobs: Vec<JobRow> =
+            draft.sides.iter().filter(|s| made.contains(&s.id)).map(|s| crate::answers::side_job(s, stage)).collect();
         jobs::insert(permit, &jobs).await?;
         draft.rows.extend(jobs.iter().map(|j| self.message(j, None, false)));
         Ok(())

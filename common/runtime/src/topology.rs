@@ -194,9 +194,14 @@ mod tests {
 
     #[test]
     fn every_queue_is_a_quorum_queue_and_nothing_is_dropped_silently() {
-        let stage = |name, per_region, for_cancelled, for_parked| StageShape { name, per_region, for_cancelled, for_parked };
-        let t = topology(&[stage("intake", false, false, false), stage("review", true, false, false),
-            stage("refund", false, true, false), stage("recovery", false, false, true)]);
+        let stage =
+            |name, per_region, for_cancelled, for_parked| StageShape { name, per_region, for_cancelled, for_parked };
+        let t = topology(&[
+            stage("intake", false, false, false),
+            stage("review", true, false, false),
+            stage("refund", false, true, false),
+            stage("recovery", false, false, true),
+        ]);
         assert_eq!(t.queues.iter().filter(|q| q.name.starts_with("review.KZ-")).count(), 20);
         for q in &t.queues {
             assert_eq!(q.arguments["x-queue-type"], "quorum");

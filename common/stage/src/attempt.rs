@@ -274,7 +274,8 @@ impl Attempt {
     }
 
     async fn remember<T: Serialize>(&self, key: &EffectKey, answer: &T) -> Result<(), Fault> {
-        let answer = serde_json::to_value(answer).map_err(|_| Fault::permanent("effect-unwritable", key.to_string()))?;
+        let answer =
+            serde_json::to_value(answer).map_err(|_| Fault::permanent("effect-unwritable", key.to_string()))?;
         self.effects.answered(key, answer).await
     }
 }

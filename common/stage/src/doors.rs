@@ -83,7 +83,11 @@ impl Caller {
             return Ok(());
         }
         let wanted: Vec<_> = roles.iter().map(|r| r.label()).collect();
-        Err(DoorError::forbidden(format!("role {} may not do this; it takes {}", self.role.label(), wanted.join(" or "))))
+        Err(DoorError::forbidden(format!(
+            "role {} may not do this; it takes {}",
+            self.role.label(),
+            wanted.join(" or ")
+        )))
     }
     /// Regions the caller may see: his own, or all for national roles.
     #[must_use]
@@ -123,7 +127,8 @@ impl DoorError {
     /// 400/422 with every wrong field by JSON pointer.
     #[must_use]
     pub fn invalid(errors: Vec<(String, String)>) -> Self {
-        let detail = format!("{} field(s) are wrong; correct each and send again with the same requestId", errors.len());
+        let detail =
+            format!("{} field(s) are wrong; correct each and send again with the same requestId", errors.len());
         Self { status: 422, code: "invalid", detail, errors, more: None }
     }
     /// 401.

@@ -2,9 +2,9 @@
 
 use crate::{Attachment, Stage};
 use jiff::Timestamp;
+use kezek_domain::Purse;
 use kezek_domain::dossier::{Filed, Form, Language, Section};
 use kezek_domain::fault::Fault;
-use kezek_domain::Purse;
 use kezek_domain::ledger::PostingKind;
 use kezek_domain::lifecycle::Status;
 use kezek_domain::rules::NoticeKind;

@@ -202,10 +202,9 @@ impl Flow {
     /// # Errors
     /// Permanent, where the flow has no arrows for the stage.
     pub fn step<S: Stage>(&self, outcome: &S::Outcome) -> Result<Step, Fault> {
-        self.routes
-            .get(S::NAME)
-            .and_then(|r| (r.arrow)(outcome))
-            .ok_or_else(|| Fault::permanent("not-routed", format!("flow {} has no arrows for {}", self.label(), S::NAME)))
+        self.routes.get(S::NAME).and_then(|r| (r.arrow)(outcome)).ok_or_else(|| {
+            Fault::permanent("not-routed", format!("flow {} has no arrows for {}", self.label(), S::NAME))
+        })
     }
     /// Every arrow drawn from the outcomes' samples: (stage, outcome, step).
     pub fn arrows(&self) -> impl Iterator<Item = (&'static str, &'static str, &Step)> {

@@ -14,7 +14,7 @@ mod kit;
 mod shape;
 mod turn;
 
-pub use attempt::{Attempt, BoxFuture, Breakers, Effect, EffectKey, Effects, Earlier, Receiver};
+pub use attempt::{Attempt, BoxFuture, Breakers, Earlier, Effect, EffectKey, Effects, Receiver};
 pub use body::{Body, CaseOf};
 pub use clock::{Clock, Ids};
 pub use doors::{
@@ -25,7 +25,9 @@ pub use file::{CaseHead, File, LedgerLine, LetterFacts, SideFacts};
 pub use flow::{Arrow, Flow, FlowError, Step, Target};
 pub use kit::{ConfigError, Kit};
 pub use shape::{DecodeError, NoAnswer, Shape, decode};
-pub use turn::{Answer, Booking, Choice, Hold, LetterVerdict, Marks, Money, Outcome, Question, SectionDraft, Settled, Turn};
+pub use turn::{
+    Answer, Booking, Choice, Hold, LetterVerdict, Marks, Money, Outcome, Question, SectionDraft, Settled, Turn,
+};
 
 pub use kezek_domain as domain;
 pub use kezek_domain::fault::Fault;

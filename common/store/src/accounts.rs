@@ -47,11 +47,7 @@ pub async fn list(executor: impl sqlx::PgExecutor<'_>) -> Result<Vec<AccountRow>
 ///
 /// # Errors
 /// Where the database fails.
-pub async fn put(
-    executor: impl sqlx::PgExecutor<'_>,
-    row: &AccountRow,
-    token_sha256: &[u8],
-) -> Result<(), StoreError> {
+pub async fn put(executor: impl sqlx::PgExecutor<'_>, row: &AccountRow, token_sha256: &[u8]) -> Result<(), StoreError> {
     sqlx::query!(
         "INSERT INTO accounts (account, role, region, iin, token_sha256) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (account) DO UPDATE SET role = excluded.role, region = excluded.region, iin = excluded.iin,

@@ -20,9 +20,8 @@ pub struct BreakerRow {
 /// # Errors
 /// Where the database fails.
 pub async fn list(pool: &PgPool) -> Result<Vec<BreakerRow>, StoreError> {
-    let rows = sqlx::query!(r#"SELECT system, state = 'open' AS "open!", opened_at FROM breakers"#)
-        .fetch_all(pool)
-        .await?;
+    let rows =
+        sqlx::query!(r#"SELECT system, state = 'open' AS "open!", opened_at FROM breakers"#).fetch_all(pool).await?;
     Ok(rows
         .into_iter()
         .map(|r| BreakerRow { system: r.system, open: r.open, opened_at: r.opened_at.map(SqlTime::to_jiff) })

@@ -70,11 +70,7 @@ impl CaseRow {
     /// What the case's ledger comes to.
     #[must_use]
     pub fn purse(&self) -> Purse {
-        Purse {
-            received: Tiyn(self.received_tiyn),
-            earned: Tiyn(self.earned_tiyn),
-            returned: Tiyn(self.returned_tiyn),
-        }
+        Purse { received: Tiyn(self.received_tiyn), earned: Tiyn(self.earned_tiyn), returned: Tiyn(self.returned_tiyn) }
     }
     /// How often a stage has been entered.
     #[must_use]
@@ -228,7 +224,8 @@ pub async fn update(permit: &mut Permit<'_>, moves: &[CaseMove]) -> Result<(), S
             _ => None,
         })
         .collect();
-    let closings: Vec<Option<String>> = moves.iter().map(|m| m.status.closing().map(|c| c.label().to_owned())).collect();
+    let closings: Vec<Option<String>> =
+        moves.iter().map(|m| m.status.closing().map(|c| c.label().to_owned())).collect();
     let because = |m: &CaseMove| m.status.refunding().cloned();
     let refunding: Vec<Option<String>> =
         moves.iter().map(|m| because(m).map(|b| b.closing.label().to_owned())).collect();

@@ -1,8 +1,7 @@
 //! What must be true at all times, and what must be nothing once all work is done: counted from the tables, never
 //! from what a process believes. The same numbers serve the shell, the metrics and the demonstration.
 
-use crate::{SqlTime, StoreError, audit, seals};
-use jiff::Timestamp;
+use crate::{StoreError, audit, seals};
 use kezek_domain::journal::{Break, JournalEntry, Linked, verify};
 use kezek_domain::{CaseId, StageName, Ticket};
 use serde::Serialize;
@@ -122,17 +121,16 @@ async fn lifecycle(tx: &mut PgConnection, asked: Asked, out: &mut Checked) -> Re
     .fetch_all(&mut *tx)
     .await?;
     out.cases("held_without_hold", &unheld);
-    let idle = sqlx::query_scalar!(
-        "SELECT h.case_id FROM holds h JOIN cases c ON c.id = h.case_id WHERE c.how NOT IN ('held', 'moving')"
-    )
-    .fetch_all(&mut *tx)
-    .await?;
+    let idle =
+        sqlx::query_scalar!("SELECT h.case_id FROM holds h JOIN cases c ON c.id = h.case_id WHERE c.how <> 'held'")
+            .fetch_all(&mut *tx)
+            .await?;
     out.cases("hold_without_held_case", &idle);
     let unlettered = sqlx::query_scalar!(
         "SELECT c.id FROM cases c WHERE c.how = 'parked'
            AND c.moved_at < now() - make_interval(secs => $1)
            AND NOT EXISTS (SELECT FROM outbox o WHERE o.subject_id = c.id)
-           AND NOT EXISTS (SELECT FROM dead_letters d WHERE d.case_id = c.id AND d.state IN ('open', 'replaying'))",
+           AND NOT EXISTS (SELECT FROM dead_letters d WHERE d.subject_id = c.id AND d.state IN ('open', 'replaying'))",
         asked.old_seconds
     )
     .fetch_all(&mut *tx)
@@ -190,7 +188,8 @@ async fn outside(tx: &mut PgConnection, asked: Asked, out: &mut Checked) -> Resu
     .fetch_all(&mut *tx)
     .await?;
     out.cases("arrivals_waiting_on_closed_cases", &late);
-    let unclaimed = sqlx::query_scalar!("SELECT id FROM arrivals WHERE state = 'unclaimed'").fetch_all(&mut *tx).await?;
+    let unclaimed =
+        sqlx::query_scalar!("SELECT id FROM arrivals WHERE state = 'unclaimed'").fetch_all(&mut *tx).await?;
     out.cases("arrivals_unclaimed", &unclaimed);
     let lost = sqlx::query_scalar!(
         "SELECT a.id FROM arrivals a JOIN jobs j ON j.subject_id = a.id
@@ -414,19 +413,4 @@ async fn audit_breaks(tx: &mut PgConnection) -> Result<i64, StoreError> {
             last = row.number;
         }
     }
-}
-
-/// When the oldest moving case of each stage was last moved: (stage, real time).
-///
-/// # Errors
-/// Where the database fails.
-pub async fn oldest_moving(executor: impl sqlx::PgExecutor<'_>) -> Result<Vec<(String, Timestamp)>, StoreError> {
-    Ok(sqlx::query!(
-        r#"SELECT stage AS "stage!", min(moved_at) AS "moved_at!: SqlTime" FROM cases WHERE how = 'moving' GROUP BY stage"#
-    )
-    .fetch_all(executor)
-    .await?
-    .into_iter()
-    .map(|r| (r.stage, r.moved_at.to_jiff()))
-    .collect())
 }

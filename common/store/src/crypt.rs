@@ -84,7 +84,8 @@ impl Keyring {
     /// # Errors
     /// As [`Keyring::iin_hash`].
     pub fn digest(&self, what: &str, value: &[u8]) -> Result<[u8; 32], StoreError> {
-        let mut mac = <Hmac<Sha256> as hmac::Mac>::new_from_slice(&self.iin).map_err(|_| StoreError::Crypt("hash key length"))?;
+        let mut mac =
+            <Hmac<Sha256> as hmac::Mac>::new_from_slice(&self.iin).map_err(|_| StoreError::Crypt("hash key length"))?;
         mac.update(what.as_bytes());
         mac.update(&[0]);
         mac.update(value);
@@ -138,7 +139,9 @@ impl Keyring {
     }
 
     fn wrapper(&self, id: &str) -> Result<&Aes256Gcm, StoreError> {
-        self.wrapping.get(id).ok_or(StoreError::Crypt("a value was sealed with a key id that this process does not have"))
+        self.wrapping
+            .get(id)
+            .ok_or(StoreError::Crypt("a value was sealed with a key id that this process does not have"))
     }
 }
 

@@ -90,9 +90,10 @@ fn class(error: &sqlx::Error) -> Class {
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed
         | sqlx::Error::Protocol(_) => Class::Again,
-        sqlx::Error::RowNotFound | sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::Encode(_) => {
-            Class::Data
-        }
+        sqlx::Error::RowNotFound
+        | sqlx::Error::ColumnDecode { .. }
+        | sqlx::Error::Decode(_)
+        | sqlx::Error::Encode(_) => Class::Data,
         _ => Class::Broken,
     }
 }
@@ -106,4 +107,3 @@ impl From<StoreError> for Fault {
         }
     }
 }
-

@@ -61,10 +61,7 @@ pub async fn lock(permit: &mut Permit<'_>, ids: &[Uuid]) -> Result<HashMap<Uuid,
 ///
 /// # Errors
 /// Where the database fails.
-pub async fn list(
-    executor: impl sqlx::PgExecutor<'_>,
-    ids: &[Uuid],
-) -> Result<HashMap<Uuid, JobRow>, StoreError> {
+pub async fn list(executor: impl sqlx::PgExecutor<'_>, ids: &[Uuid]) -> Result<HashMap<Uuid, JobRow>, StoreError> {
     let rows = sqlx::query_as!(
         JobRow,
         "SELECT subject_id, subject, case_id, ticket, attempt, stage, visit, kind, version, body, mode, routing_key,

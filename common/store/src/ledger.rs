@@ -25,18 +25,12 @@ pub struct NewPosting {
 ///
 /// # Errors
 /// A posting that the law refuses, or the database.
-pub async fn post(
-    permit: &mut Permit<'_>,
-    rows: &[NewPosting],
-    at: Timestamp,
-) -> Result<HashSet<Uuid>, StoreError> {
+pub async fn post(permit: &mut Permit<'_>, rows: &[NewPosting], at: Timestamp) -> Result<HashSet<Uuid>, StoreError> {
     if rows.is_empty() {
         return Ok(HashSet::new());
     }
     for row in rows {
-        row.posting
-            .check()
-            .map_err(|e| StoreError::Inconsistent { table: "ledger", what: e.to_string() })?;
+        row.posting.check().map_err(|e| StoreError::Inconsistent { table: "ledger", what: e.to_string() })?;
     }
     let both = || rows.iter().flat_map(|r| [(r, 1_i16), (r, 2_i16)]);
     let made = sqlx::query_scalar!(

@@ -43,7 +43,9 @@ pub async fn pending(pool: &PgPool) -> Result<Vec<String>, StoreError> {
     let applied = match connection.list_applied_migrations("_sqlx_migrations").await {
         Ok(applied) => applied,
         Err(sqlx::migrate::MigrateError::Execute(_)) => Vec::new(),
-        Err(_) => return Err(StoreError::Inconsistent { table: "_sqlx_migrations", what: "cannot be read".to_owned() }),
+        Err(_) => {
+            return Err(StoreError::Inconsistent { table: "_sqlx_migrations", what: "cannot be read".to_owned() });
+        }
     };
     Ok(MIGRATIONS
         .iter()

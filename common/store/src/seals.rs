@@ -63,9 +63,10 @@ async fn count(connection: &mut PgConnection, what: &str, day: Date) -> Result<S
             }
         }
     } else {
-        let last = sqlx::query!("SELECT number, head FROM audit WHERE at < $1 ORDER BY number DESC LIMIT 1", cut as SqlTime)
-            .fetch_optional(connection)
-            .await?;
+        let last =
+            sqlx::query!("SELECT number, head FROM audit WHERE at < $1 ORDER BY number DESC LIMIT 1", cut as SqlTime)
+                .fetch_optional(connection)
+                .await?;
         if let Some(last) = last {
             hash.update(last.number.to_be_bytes());
             hash.update(&last.head);

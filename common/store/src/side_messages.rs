@@ -80,3 +80,13 @@ pub async fn set_states(
         Err(StoreError::rows("side_messages", rows.len(), done.rows_affected()))
     }
 }
+
+/// Whether a notice is on its way.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn is_moving(executor: impl sqlx::PgExecutor<'_>, id: Uuid) -> Result<bool, StoreError> {
+    let state =
+        sqlx::query_scalar!("SELECT state FROM side_messages WHERE id = $1", id).fetch_optional(executor).await?;
+    Ok(state.as_deref() == Some("moving"))
+}

@@ -263,9 +263,10 @@ pub async fn tell(pool: &PgPool, number: &str) -> Result<Option<Story>, StoreErr
     )
     .fetch_all(&mut *tx)
     .await?;
-    let outbox = sqlx::query!("SELECT created_at, fault FROM outbox WHERE subject_id = $1 ORDER BY created_at LIMIT 1", id)
-        .fetch_optional(&mut *tx)
-        .await?;
+    let outbox =
+        sqlx::query!("SELECT created_at, fault FROM outbox WHERE subject_id = $1 ORDER BY created_at LIMIT 1", id)
+            .fetch_optional(&mut *tx)
+            .await?;
     let issued =
         sqlx::query_scalar!("SELECT issued_at FROM jobs WHERE subject_id = $1", id).fetch_optional(&mut *tx).await?;
     tx.rollback().await?;
