@@ -63,9 +63,8 @@ impl SharedBreakers {
             let label = system.label();
             match self.with(system, |k| k.wants.take()) {
                 Some(Wish::Open) => {
-                    if breakers::open(pool, label, clock.now(), "calls in a row were not answered").await? {
-                        tracing::warn!(system = label, "breaker opened: the system does not answer");
-                    }
+                    let opened = breakers::open(pool, label, clock.now(), "calls in a row were not answered").await?;
+                    tracing::warn!(system = label, here_first = opened, "breaker opened: the system does not answer");
                 }
                 Some(Wish::Close) => {
                     breakers::close(pool, label, clock.now()).await?;

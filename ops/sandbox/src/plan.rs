@@ -231,7 +231,6 @@ impl Plan {
     }
 
     /// How often the plan comes in one round of the cycle.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "a plan that says nothing of this is an ordinary one")]
     const fn weight(self) -> usize {
         match self {
             Self::Issued => 24,

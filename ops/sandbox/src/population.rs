@@ -79,7 +79,6 @@ impl Person {
     ///
     /// # Errors
     /// Where the encoder fails.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "a plan that says nothing of this is an ordinary one")]
     pub fn photograph(&self) -> anyhow::Result<Vec<u8>> {
         let unfit = [Portrait::DarkBackground, Portrait::TooSmall, Portrait::Blurred];
         match self.plan {
@@ -221,7 +220,6 @@ const EXEMPTING: [&str; 12] = [
 /// Days until expiry that are within the window (A7), both ends among them.
 const WITHIN: [i64; 12] = [12, 30, 0, -10, 5, 21, -3, 29, 1, -9, 17, 8];
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "a plan that says nothing of this is an ordinary one")]
 fn make(seed: u64, index: usize, plan: Plan, as_of: Date, taken: &mut Taken) -> Person {
     let rng = &mut stream(seed, "person", index as u64);
     let female = plan != Plan::Exempt && rng.random_bool(0.5) || plan == Plan::Exempt && index % 2 == 1;

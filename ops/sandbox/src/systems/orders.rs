@@ -59,7 +59,6 @@ pub(super) async fn create(world: &Arc<World>, data: &Node) -> Result<Node, Prob
 }
 
 /// What the citizen does about a new order.
-#[expect(clippy::wildcard_enum_match_arm, reason = "a plan that says nothing of this is an ordinary one")]
 async fn pay_as_planned(world: &Arc<World>, key: &str, amount: Tiyn, plan: Plan) {
     let soon = world.delay("pay", key, 20, 120);
     let rest = Tiyn(amount.0 - first_part(amount).0);
