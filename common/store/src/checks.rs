@@ -261,6 +261,7 @@ async fn counts(tx: &mut PgConnection, out: &mut Checked) -> Result<(), StoreErr
         r#"SELECT (SELECT count(*) FROM side_messages WHERE state = 'moving') AS "notices!",
                 (SELECT count(*) FROM side_messages WHERE state = 'parked') AS "parked_notices!",
                 (SELECT count(*) FROM holds) AS "holds!",
+                (SELECT count(*) FROM holds WHERE until <= business_now()) AS "holds_due!",
                 (SELECT count(*) FROM dead_letters WHERE state = 'open') AS "letters!",
                 (SELECT count(*) FROM dead_letters WHERE state = 'replaying') AS "replaying!",
                 (SELECT count(*) FROM breakers WHERE state = 'open') AS "breakers!",
@@ -280,6 +281,7 @@ async fn counts(tx: &mut PgConnection, out: &mut Checked) -> Result<(), StoreErr
         ("notices_moving", others.notices),
         ("notices_parked", others.parked_notices),
         ("holds", others.holds),
+        ("holds_due", others.holds_due),
         ("letters_open", others.letters),
         ("letters_replaying", others.replaying),
     ]);
@@ -413,4 +415,12 @@ async fn audit_breaks(tx: &mut PgConnection) -> Result<i64, StoreError> {
             last = row.number;
         }
     }
+}
+
+/// How many cases a connection sees; for the console's role without a region it must be none.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn visible_cases(executor: impl sqlx::PgExecutor<'_>) -> Result<i64, StoreError> {
+    Ok(sqlx::query_scalar!(r#"SELECT count(*) AS "n!" FROM cases"#).fetch_one(executor).await?)
 }

@@ -223,6 +223,7 @@ pub struct Resend {
     /// Of this case alone: receipt, coupon or id
     #[arg(long)]
     pub case: Option<String>,
+    /// Who acts, and why.
     #[command(flatten)]
     pub act: Act,
 }
@@ -261,6 +262,7 @@ pub struct Seal {
     /// With --verify: seals that were kept elsewhere, as `kezek seal --json` printed them
     #[arg(long, value_name = "FILE", requires = "verify")]
     pub against: Option<PathBuf>,
+    /// How it is told.
     #[command(flatten)]
     pub output: Output,
 }
@@ -280,6 +282,7 @@ pub struct Check {
     /// Age at which an unanswered request or an unsent message counts, instead of check.old_seconds
     #[arg(long, value_name = "SECONDS")]
     pub old: Option<f64>,
+    /// How it is told.
     #[command(flatten)]
     pub output: Output,
 }
@@ -358,7 +361,9 @@ async fn act(cli: Cli) -> anyhow::Result<Exit> {
     let config = || Config::read(file);
     match cli.command {
         Command::Migrate { profile } => commands::migrate::run(file, profile).await,
-        Command::Topology(Topology::Apply { vhost_create }) => commands::topology::apply(&config()?, vhost_create).await,
+        Command::Topology(Topology::Apply { vhost_create }) => {
+            commands::topology::apply(&config()?, vhost_create).await
+        }
         Command::Topology(Topology::Show(output)) => commands::topology::show(output),
         Command::Topology(Topology::Check(output)) => commands::topology::check(&config()?, output).await,
         Command::Run(run) => commands::run::run(config()?, run).await,

@@ -211,9 +211,8 @@ impl Config {
         within("doors.request_seconds", self.doors.request_seconds, 1, 600)?;
         within("doors.token_seconds", self.doors.token_seconds, 0, 60)?;
         within("check.every_seconds", self.check.every_seconds, 10, 86_400)?;
-        let against = |key: &str, other: &str, what: &str| {
-            Err(ConfigError::at(key, format!("contradicts `{other}`: {what}")))
-        };
+        let against =
+            |key: &str, other: &str, what: &str| Err(ConfigError::at(key, format!("contradicts `{other}`: {what}")));
         if usize::from(e.prefetch) < e.batch {
             return against("engine.prefetch", "engine.batch", "a batch larger than what may be in hand never fills");
         }

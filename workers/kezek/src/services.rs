@@ -1,6 +1,9 @@
 //! THE services: what a person may ask of the state, each with its flow. Adding one: a file, and a line here.
 
-#[deny(clippy::wildcard_enum_match_arm, reason = "a new outcome must not compile until the service says where it leads")]
+#[deny(
+    clippy::wildcard_enum_match_arm,
+    reason = "a new outcome must not compile until the service says where it leads"
+)]
 pub mod id_card_renewal;
 
 use kezek_stage::{Flow, FlowError};

@@ -29,9 +29,8 @@ pub fn read_keys(path: &Path) -> Result<Keyring, ConfigError> {
     if path.as_os_str().is_empty() {
         return Err(ConfigError::at(WHAT, "is empty: name the file of the keys there or in KEZEK_KEYS_FILE"));
     }
-    let about = std::fs::metadata(path).map_err(|e| {
-        wrong(format!("cannot be read ({}); for demo and test, `kezek keys new` writes one", e.kind()))
-    })?;
+    let about = std::fs::metadata(path)
+        .map_err(|e| wrong(format!("cannot be read ({}); for demo and test, `kezek keys new` writes one", e.kind())))?;
     let mode = about.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
         return Err(wrong(format!("has mode {mode:03o}, others may read the keys: chmod 600 it")));
