@@ -243,6 +243,9 @@ impl Engine {
     pub fn is_paused(&self, stage: &str) -> bool {
         self.0.paused.lock().unwrap_or_else(PoisonError::into_inner).contains(stage)
     }
+    pub(crate) fn pause_here(&self, stage: &str) {
+        self.0.paused.lock().unwrap_or_else(PoisonError::into_inner).insert(stage.to_owned());
+    }
     pub(crate) fn set_paused(&self, stages: std::collections::HashSet<String>) {
         *self.0.paused.lock().unwrap_or_else(PoisonError::into_inner) = stages;
     }

@@ -7,6 +7,7 @@
 
 mod acks;
 mod answers;
+mod brake;
 mod breakers;
 mod broker;
 mod consume;

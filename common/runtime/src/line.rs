@@ -163,7 +163,7 @@ fn open<S: Stage>(config: Value, kit: &Kit, engine: &Engine, shape: StageShape) 
         serde_json::from_value(config).map_err(|e| ConfigError::at(format!("stage.{}", S::NAME), e.to_string()))?
     };
     let stage = S::open(config, kit.clone())?;
-    Ok(Arc::new(StageRoom::<S> { stage: Arc::new(stage), engine: engine.clone(), shape }))
+    Ok(Arc::new(StageRoom::<S> { stage: Arc::new(stage), engine: engine.clone(), shape, brake: Arc::default() }))
 }
 
 fn routes<S: Doors>(room: &dyn Room, kit: &DoorKit) -> Option<axum::Router> {

@@ -1,5 +1,6 @@
 //! A room: one stage running. Read ▸ work ▸ settle ▸ publish ▸ ack, each overlapped with the next batch.
 
+use crate::brake::Brake;
 use crate::consume;
 use crate::engine::Engine;
 use crate::item::{Errand, Finished, Item, Read, Ready};
@@ -23,11 +24,17 @@ pub(crate) struct StageRoom<S: Stage> {
     pub stage: Arc<S>,
     pub engine: Engine,
     pub shape: StageShape,
+    pub brake: Arc<Brake>,
 }
 
 impl<S: Stage> Clone for StageRoom<S> {
     fn clone(&self) -> Self {
-        Self { stage: Arc::clone(&self.stage), engine: self.engine.clone(), shape: self.shape }
+        Self {
+            stage: Arc::clone(&self.stage),
+            engine: self.engine.clone(),
+            shape: self.shape,
+            brake: Arc::clone(&self.brake),
+        }
     }
 }
 
@@ -130,6 +137,10 @@ impl<S: Stage> StageRoom<S> {
         back: &mpsc::UnboundedSender<Item>,
         tracker: &TaskTracker,
     ) {
+        if self.engine.is_paused(S::NAME) {
+            // not begun and not acked: the consumer closes its channel, and they come again after the resume
+            return;
+        }
         let mut free = Vec::with_capacity(batch.len());
         for item in batch {
             match occupies(&item) {
@@ -333,7 +344,9 @@ impl<S: Stage> StageRoom<S> {
             match self.engine.settle(&*self.stage, &batch).await {
                 Ok(settlement) => {
                     waits.reset();
-                    self.count(&batch, &settlement, began.elapsed());
+                    if self.count(&batch, &settlement, began.elapsed()) {
+                        self.pull_the_brake().await;
+                    }
                     done.push((batch, settlement));
                 }
                 Err(error) if error.class() == Class::Again => {
@@ -391,7 +404,18 @@ impl<S: Stage> StageRoom<S> {
         true
     }
 
-    fn count(&self, batch: &[Finished<S>], settlement: &Settlement, took: Duration) {
+    async fn pull_the_brake(&self) {
+        let reason = "most of a minute's turns were parked: look at the dead letters, then `kezek stage resume`";
+        tracing::error!(stage = S::NAME, "the storm brake pauses this stage");
+        self.engine.pause_here(S::NAME);
+        if let Err(error) = kezek_store::pauses::pause(self.engine.pool(), S::NAME, "storm-brake", reason).await {
+            // this process has stopped taking all the same, until its next look at the database
+            tracing::error!(stage = S::NAME, error = error.tell(), "the pause could not be written");
+        }
+    }
+
+    /// Counts what was settled; `true` where the storm brake is to be pulled.
+    fn count(&self, batch: &[Finished<S>], settlement: &Settlement, took: Duration) -> bool {
         let metrics = self.engine.metrics();
         #[expect(clippy::cast_precision_loss, reason = "a batch has at most some hundreds of turns")]
         metrics.batch_size.with_label_values(&[S::NAME]).observe(batch.len() as f64);
@@ -403,6 +427,9 @@ impl<S: Stage> StageRoom<S> {
                 Fate::Redo => {}
             }
         }
+        let parked = settlement.fates.iter().filter(|f| matches!(f, Fate::True { outcome, .. } if outcome == "parked"));
+        let parked = parked.count();
+        self.brake.note(tokio::time::Instant::now(), parked, batch.len() - parked)
     }
 }
 
