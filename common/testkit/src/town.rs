@@ -1,0 +1,373 @@
+//! The town: all of Kezek in one process, spoken to. The real list of stages and services, on a leased virtual host
+//! and a database of its own, with the sandbox beside it; citizens come through the doors, officers decide at them.
+//!
+//! Nothing sleeps blindly: whoever waits says what for, looks at the database, and gives up with a report.
+
+mod people;
+mod watch;
+
+pub use people::{Citizen, Official, Sent};
+pub use watch::{Standing, told};
+
+use crate::database::{Database, Servers};
+use crate::vhosts::Vhost;
+use anyhow::{Context as _, Result, bail, ensure};
+use axum::Router;
+use jiff::civil::{Date, date};
+use kezek::doors::{gateway, questions};
+use kezek::{pipeline, services};
+use kezek_domain::System;
+use kezek_gateway::eds::CmsVerifier;
+use kezek_gateway::{Gateway, GatewayConfig};
+use kezek_runtime::{DoorKit, Engine, Limits, Metrics, Parts, Room, answers, clock_round, housekeeping, reads};
+use kezek_sandbox::{Options, Running};
+use kezek_stage::{Clock, Ids, Kit};
+use kezek_store::checks::{Asked, Checked, Journals, check};
+use kezek_store::crypt::Keyring;
+use kezek_store::{clock, connect};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// As whom the sandbox brings its messages.
+const SANDBOX: (&str, &str) = ("demo-sandbox", "");
+/// Longest wait for a room to finish what it has in hand.
+const STOPS_WITHIN: Duration = Duration::from_secs(30);
+
+/// How a town is founded.
+#[derive(Clone, Debug)]
+pub struct Founding {
+    /// Seed of people and identifiers.
+    pub seed: u64,
+    /// How many people: 31 have every plan of 2025 once.
+    pub people: usize,
+    /// The business day of the beginning.
+    pub as_of: Date,
+    /// Stages that do not run at first.
+    pub closed: Vec<&'static str>,
+    /// The engine's bounds.
+    pub limits: Limits,
+    /// Configuration sections of stages, by name.
+    pub config: BTreeMap<&'static str, Value>,
+}
+
+impl Default for Founding {
+    fn default() -> Self {
+        Self {
+            seed: 7,
+            people: 31,
+            as_of: date(2025, 9, 2),
+            closed: Vec::new(),
+            limits: Limits { connections: 8, console_connections: 3, ..Limits::default() },
+            config: BTreeMap::from([("intake", json!({ "iin_profile": "demo" }))]),
+        }
+    }
+}
+
+impl Founding {
+    /// With other people and identifiers.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+    /// With so many people.
+    #[must_use]
+    pub fn people(mut self, people: usize) -> Self {
+        self.people = people;
+        self
+    }
+    /// With a stage that does not run at first.
+    #[must_use]
+    pub fn closed(mut self, stage: &'static str) -> Self {
+        self.closed.push(stage);
+        self
+    }
+}
+
+/// A room at work.
+struct AtWork {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// Who works. A test that failed lets go of it: everybody leaves at once, and the next lease empties the queues.
+#[derive(Default)]
+struct Workers {
+    at_work: Mutex<BTreeMap<&'static str, Vec<AtWork>>>,
+    leave: CancellationToken,
+}
+
+impl Workers {
+    fn at_work(&self) -> MutexGuard<'_, BTreeMap<&'static str, Vec<AtWork>>> {
+        self.at_work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.leave.cancel();
+        for room in self.at_work().values().flatten() {
+            room.stop.cancel();
+        }
+    }
+}
+
+/// All of it.
+pub struct Town {
+    /// The engine that all stages share.
+    pub engine: Engine,
+    /// The outside systems and their ledger.
+    pub sandbox: Running,
+    /// The owner's pool: for what a test looks at or plants.
+    pub owner: PgPool,
+    /// The virtual host.
+    pub vhost: Vhost,
+    doors: Router,
+    rooms: Vec<Arc<dyn Room>>,
+    workers: Workers,
+    served: Mutex<HashSet<usize>>,
+    tasks: TaskTracker,
+    // last: dropped after the pools that hold connections to it
+    _database: Database,
+}
+
+impl std::fmt::Debug for Town {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Town on {:?}", self.vhost)
+    }
+}
+
+impl Town {
+    /// Founds a town with every plan of 2025 once, all stages running.
+    ///
+    /// # Errors
+    /// Where the servers are not there, or something cannot be opened.
+    pub async fn found(seed: u64) -> Result<Self> {
+        Self::founded(Founding::default().seed(seed)).await
+    }
+
+    /// Founds a town.
+    ///
+    /// # Errors
+    /// As [`Town::found`].
+    pub async fn founded(founding: Founding) -> Result<Self> {
+        logging();
+        let servers = Servers::from_environment()?;
+        let database = Database::on(&servers).await?;
+        let vhost = Vhost::lease(&servers, &pipeline::broker()).await?;
+        let owner = connect(&database.owner_url()?, 3, "kezek town").await?;
+        let tasks = TaskTracker::new();
+        let workers = Workers::default();
+
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.context("no port is free on loopback")?;
+        let callback_url = format!("http://{}{}", listener.local_addr()?, gateway::PATH);
+        let options = Options {
+            port: 0,
+            callback_url,
+            seed: founding.seed,
+            population: founding.people,
+            as_of: founding.as_of,
+        };
+        let sandbox = kezek_sandbox::start(&options).await?;
+        clock::set_offset_ms(&owner, sandbox.world.clock.offset() * 1000).await?;
+
+        let systems: Vec<_> = System::ALL.iter().map(|s| s.label()).collect();
+        let engine = Engine::new(Parts {
+            pool: connect(&database.engine_url()?, founding.limits.connections, "kezek town engine").await?,
+            console: connect(&database.console_url()?, founding.limits.console_connections, "kezek town console").await?,
+            amqp: vhost.amqp().to_owned(),
+            keyring: Keyring::new("k1", &BTreeMap::from([("k1".to_owned(), [7; 32])]), [9; 32])?,
+            clock: Clock::system(),
+            ids: Ids::seeded(founding.seed),
+            flows: services::all()?,
+            stages: pipeline::shapes(),
+            side_stage: pipeline::tells(),
+            metrics: Metrics::new(&pipeline::names(), &systems)?,
+            limits: founding.limits.clone(),
+            version: "town".to_owned(),
+        });
+        clock_round(engine.clone()).await?;
+        let gateway_config =
+            GatewayConfig { url: sandbox.sync_url(), async_url: sandbox.async_url(), ..GatewayConfig::default() };
+        let kit = Kit::new(engine.clock().clone(), engine.ids().clone())
+            .with(Arc::new(Gateway::new(gateway_config)?))
+            .with(Arc::new(CmsVerifier::new(&sandbox.world.authority.pem()?)?));
+        let section = |name: &str| founding.config.get(name).cloned().unwrap_or(Value::Null);
+        let rooms = pipeline::STAGES
+            .iter()
+            .map(|line| line.open(section(line.name()), &kit, &engine))
+            .collect::<Result<Vec<_>, _>>()?;
+
+        let desk = DoorKit { reads: reads(&engine), answers: answers(&engine, &rooms), engine: engine.clone() };
+        let doors = pipeline::STAGES
+            .iter()
+            .zip(&rooms)
+            .filter_map(|(line, room)| line.routes(&**room, &desk))
+            .fold(Router::new(), Router::merge)
+            .merge(questions::routes(&pipeline::names(), Arc::clone(&desk.answers), Arc::clone(&desk.reads)));
+        let from = gateway::Config {
+            sender_id: SANDBOX.0.to_owned(),
+            password: SecretString::from(SANDBOX.1.to_owned()),
+        };
+        let callback = gateway::routes(Arc::clone(&desk.answers), from);
+        let until = workers.leave.clone();
+        tasks.spawn(async move {
+            axum::serve(listener, callback).with_graceful_shutdown(async move { until.cancelled().await }).await
+        });
+        tasks.spawn(housekeeping(engine.clone(), workers.leave.clone()));
+
+        let town = Self {
+            engine,
+            sandbox,
+            owner,
+            vhost,
+            doors,
+            rooms,
+            workers,
+            served: Mutex::default(),
+            tasks,
+            _database: database,
+        };
+        for stage in pipeline::names() {
+            if !founding.closed.contains(&stage) {
+                town.opens(stage)?;
+            }
+        }
+        Ok(town)
+    }
+
+    /// One more worker of a stage begins to take.
+    ///
+    /// # Errors
+    /// Where there is no such stage.
+    pub fn opens(&self, stage: &str) -> Result<()> {
+        let room = self.rooms.iter().find(|r| r.name() == stage).with_context(|| format!("there is no stage {stage}"))?;
+        let stop = CancellationToken::new();
+        let task = self.tasks.spawn(Arc::clone(room).run(stop.clone()));
+        self.workers.at_work().entry(room.name()).or_default().push(AtWork { stop, task });
+        Ok(())
+    }
+
+    /// All workers of a stage finish what they have in hand and take nothing more.
+    ///
+    /// # Errors
+    /// Where one does not stop in time.
+    pub async fn closes(&self, stage: &str) -> Result<()> {
+        let rooms = self.workers.at_work().remove(stage).unwrap_or_default();
+        for room in &rooms {
+            room.stop.cancel();
+        }
+        for room in rooms {
+            match tokio::time::timeout(STOPS_WITHIN, room.task).await {
+                Ok(ended) => ended.with_context(|| format!("a worker of {stage} panicked"))?,
+                Err(_) => bail!("a worker of {stage} did not stop within {} s", STOPS_WITHIN.as_secs()),
+            }
+        }
+        Ok(())
+    }
+
+    /// The stages that do not run.
+    fn not_running(&self) -> Vec<String> {
+        let at_work = self.workers.at_work();
+        pipeline::names().into_iter().filter(|s| !at_work.contains_key(s)).map(str::to_owned).collect()
+    }
+
+    /// The doors, as whoever calls them finds them.
+    #[must_use]
+    pub const fn doors(&self) -> &Router {
+        &self.doors
+    }
+
+    /// Business time goes on by so many days, for everybody.
+    ///
+    /// # Errors
+    /// Where the database refuses.
+    pub async fn clock_passes(&self, days: i64) -> Result<()> {
+        let seconds = self.sandbox.world.clock.offset() + days * 86_400;
+        clock::set_offset_ms(&self.owner, seconds * 1000).await?;
+        self.sandbox.world.clock.set_offset(seconds);
+        Ok(clock_round(self.engine.clone()).await?)
+    }
+
+    /// Whatever must be zero, counted.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn counted(&self) -> Result<Checked> {
+        Ok(check(&self.owner, Asked { unseen_seconds: 120.0, old_seconds: 60.0, journals: Journals::All }).await?)
+    }
+
+    /// Everybody goes home: waits until nothing is under way, then asserts that nothing is left in queue, hold and
+    /// outbox and that no invariant is violated.
+    ///
+    /// # Errors
+    /// Whatever is left, or does not come to rest.
+    pub async fn finish(self) -> Result<()> {
+        self.rest().await?;
+        self.emptied().await?;
+        let town = self.stopped().await?;
+        let checked = town.counted().await?;
+        ensure!(checked.sound(), "violated: {checked:?}");
+        ensure!(checked.finished(), "left over: {:?}", checked.unfinished);
+        town.gone().await
+    }
+
+    /// As [`Town::finish`], where cases may still wait for somebody.
+    ///
+    /// # Errors
+    /// As [`Town::finish`].
+    pub async fn leave_waiting(self) -> Result<()> {
+        self.rest().await?;
+        self.emptied().await?;
+        let town = self.stopped().await?;
+        let checked = town.counted().await?;
+        ensure!(checked.sound(), "violated: {checked:?}");
+        ensure!(checked.unfinished["outbox_rows"] == 0, "left in the outbox: {:?}", checked.unfinished);
+        town.gone().await
+    }
+
+    /// Waits until no queue has a message; a stale copy on the ladder takes some seconds to die.
+    async fn emptied(&self) -> Result<()> {
+        self.until("every queue to be empty", async || {
+            let left = self.vhost.left().await?;
+            Ok(left.is_empty().then_some(()))
+        })
+        .await
+    }
+
+    async fn stopped(self) -> Result<Self> {
+        for stage in pipeline::names() {
+            self.closes(stage).await?;
+        }
+        self.engine.flush_confirmed().await?;
+        // what a worker had in hand and did not ack would be back in its queue now
+        let left = self.vhost.left().await?;
+        ensure!(left.is_empty(), "left in queues: {left:?}");
+        Ok(self)
+    }
+
+    async fn gone(self) -> Result<()> {
+        self.workers.leave.cancel();
+        self.sandbox.stop().await?;
+        self.tasks.close();
+        if tokio::time::timeout(STOPS_WITHIN, self.tasks.wait()).await.is_err() {
+            bail!("the town's own tasks did not end within {} s", STOPS_WITHIN.as_secs());
+        }
+        Ok(())
+    }
+}
+
+/// What the engine logs is shown where `KEZEK_TEST_LOG` names a filter, e.g. `info`.
+fn logging() {
+    if let Ok(filter) = std::env::var("KEZEK_TEST_LOG") {
+        // a second town of the process finds it set
+        drop(tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init());
+    }
+}

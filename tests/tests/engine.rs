@@ -1,0 +1,4 @@
+//! The engine on a real PostgreSQL and RabbitMQ: conversations with the town, and the first trial of every stage.
+
+#[path = "engine/journeys.rs"]
+mod journeys;
