@@ -97,12 +97,21 @@ pub struct Output {
 /// Who acts, and why; both are written down.
 #[derive(Clone, Debug, Args)]
 pub struct Act {
-    /// Who acts
-    #[arg(long, env = "USER", value_name = "NAME", value_parser = short)]
+    /// Who acts; the user of this shell where it is left out
+    #[arg(long, env = "KEZEK_ACTOR", value_name = "NAME", value_parser = short, default_value_t = user(), hide_default_value = true)]
     pub actor: String,
     /// Why, for whoever reads the journal later; no personal data
     #[arg(long, value_name = "TEXT", value_parser = short)]
     pub reason: String,
+}
+
+/// The user of this shell.
+fn user() -> String {
+    use std::os::unix::fs::MetadataExt as _;
+    let named = ["USER", "LOGNAME"].iter().find_map(|v| std::env::var(v).ok()).filter(|n| short(n).is_ok());
+    named.unwrap_or_else(|| {
+        std::fs::metadata("/proc/self").map_or_else(|_| "unknown".to_owned(), |m| format!("uid-{}", m.uid()))
+    })
 }
 
 fn short(text: &str) -> Result<String, String> {

@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 /// Where the drawing begins in a file that shows it.
-pub const BEGIN: &str = "<!-- kezek map: begin; written by `kezek map --write`, do not edit -->";
+pub const BEGIN: &str = "<!-- kezek map: begin -->";
 /// Where it ends.
 pub const END: &str = "<!-- kezek map: end -->";
 

@@ -1,0 +1,113 @@
+//! The command line: every command explains itself, a wrong one is refused with 2, an error says what to do.
+
+use std::process::{Command, Output};
+
+const COMMANDS: &[&str] = &[
+    "migrate",
+    "topology apply",
+    "topology show",
+    "topology check",
+    "run",
+    "doctor",
+    "map",
+    "schemas",
+    "case",
+    "dead list",
+    "dead show",
+    "dead replay",
+    "dead discard",
+    "stage pause",
+    "stage resume",
+    "stage list",
+    "repair resend",
+    "accounts create",
+    "accounts list",
+    "accounts block",
+    "clock show",
+    "clock set",
+    "clock advance",
+    "seal",
+    "check",
+    "keys new",
+    "config check",
+    "config show",
+];
+
+fn kezek(arguments: &str, environment: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kezek"));
+    command.env_clear().args(arguments.split_whitespace()).envs(environment.iter().copied());
+    command.output().expect("kezek runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn every_command_explains_itself() {
+    for command in COMMANDS {
+        let help = kezek(&format!("{command} --help"), &[]);
+        assert_eq!(help.status.code(), Some(0), "{command}");
+        let told = text(&help.stdout);
+        assert!(told.contains(&format!("Usage: kezek {command}")), "{command}: {told}");
+        let about = told.lines().next().unwrap_or_default();
+        assert!(!about.is_empty() && !about.starts_with("Usage"), "{command} says what it does");
+        let wrong = kezek(&format!("{command} --nonsense"), &[]);
+        assert_eq!(wrong.status.code(), Some(2), "{command}");
+        assert!(wrong.stdout.is_empty() && text(&wrong.stderr).contains("--nonsense"), "{command}");
+    }
+    let whole = text(&kezek("--help", &[]).stdout);
+    assert!(whole.contains("Exit codes: 0 done, 1 failed, 2 wrong command line or configuration, 3 not healthy."));
+}
+
+#[test]
+fn a_missing_address_is_named_by_key_and_variable() {
+    for (command, key, variable) in [
+        ("migrate", "database.owner_url", "KEZEK_OWNER_URL"),
+        ("check", "database.engine_url", "KEZEK_ENGINE_URL"),
+        ("case K-1", "database.engine_url", "KEZEK_ENGINE_URL"),
+        ("topology check", "broker.api_url", "KEZEK_RABBITMQ_API_URL"),
+    ] {
+        let output = kezek(command, &[]);
+        let told = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{command}: {told}");
+        assert!(told.contains(key) && told.contains(variable), "{command}: {told}");
+    }
+}
+
+#[test]
+fn a_server_that_is_away_is_a_failure_that_says_where_to_look() {
+    let output = kezek("check", &[("KEZEK_ENGINE_URL", "postgres://kezek_engine:hidden@127.0.0.1:1/kezek")]);
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(
+        told.contains("database.engine_url") && told.contains("kezek doctor") && !told.contains("hidden"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_wrong_configuration_is_a_usage_error() {
+    let file = kezek("--config /nowhere/kezek.toml config show", &[]);
+    assert_eq!(file.status.code(), Some(2));
+    assert!(text(&file.stderr).contains("/nowhere/kezek.toml"));
+    let profile = kezek("config check", &[("KEZEK_PROFILE", "playground")]);
+    assert_eq!(profile.status.code(), Some(2));
+    assert!(text(&profile.stderr).contains("rules.profile"));
+}
+
+#[test]
+fn what_a_machine_reads_is_one_json_value() {
+    for command in ["config show --json", "topology show --json"] {
+        let output = kezek(command, &[]);
+        assert_eq!(output.status.code(), Some(0), "{command}");
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).expect(command);
+    }
+}
+
+#[test]
+fn keys_for_production_are_not_made_here() {
+    let output = kezek("keys new /nowhere/keys.toml", &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("production"));
+}
