@@ -333,6 +333,16 @@ impl Town {
         town.gone().await
     }
 
+    /// Ends a town in which something was violated on purpose; queues must be empty all the same.
+    ///
+    /// # Errors
+    /// What is left in a queue, or does not come to rest.
+    pub async fn dissolve(self) -> Result<()> {
+        self.rest().await?;
+        self.emptied().await?;
+        self.stopped().await?.gone().await
+    }
+
     /// Waits until no queue has a message; a stale copy on the ladder takes some seconds to die.
     async fn emptied(&self) -> Result<()> {
         self.until("every queue to be empty", async || {
