@@ -33,6 +33,7 @@ const COMMANDS: &[&str] = &[
     "config show",
 ];
 
+#[expect(clippy::expect_used, reason = "a helper of tests")]
 fn kezek(arguments: &str, environment: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kezek"));
     command.env_clear().args(arguments.split_whitespace()).envs(environment.iter().copied());

@@ -12,6 +12,7 @@ fn read(file: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError>
     Config::of(&layers)
 }
 
+#[expect(clippy::expect_used, reason = "a helper of tests")]
 fn refused(file: &str) -> ConfigError {
     read(file, &[]).expect_err(file)
 }

@@ -1,6 +1,7 @@
 //! What is derived is current: the README's map, the committed schemas, the described routes.
 
 use kezek::commands::{map, schemas};
+use kezek::doors::gateway;
 use kezek::doors::openapi::{self, ROUTES};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -42,37 +43,36 @@ fn the_committed_schemas_are_current() {
 }
 
 /// The addresses that the doors' sources mount: the text after each `.route(`.
-fn mounted() -> BTreeSet<String> {
-    fn walk(folder: &Path, out: &mut BTreeSet<String>) {
-        for entry in std::fs::read_dir(folder).expect("folder").map(|e| e.expect("entry").path()) {
-            if entry.is_dir() {
-                walk(&entry, out);
-            } else if entry.extension().is_some_and(|e| e == "rs") && !entry.ends_with("tests.rs") {
-                let text = std::fs::read_to_string(&entry).expect("source");
-                let text = text.split("#[cfg(test)]").next().unwrap_or_default();
-                for after in text.split(".route(").skip(1) {
-                    let argument = after.split(',').next().unwrap_or_default().trim();
-                    out.insert(match argument {
-                        "PATH" => kezek::doors::gateway::PATH.to_owned(),
-                        "openapi::PATH" => openapi::PATH.to_owned(),
-                        literal => literal.trim_matches('"').to_owned(),
-                    });
+fn mounted(folder: &Path, out: &mut BTreeSet<String>) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            mounted(&path, out)?;
+        } else if path.extension().is_some_and(|e| e == "rs") && !path.ends_with("tests.rs") {
+            let text = std::fs::read_to_string(&path)?;
+            let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+            out.extend(text.split(".route(").skip(1).map(|after| {
+                match after.split(',').next().unwrap_or_default().trim() {
+                    "PATH" => gateway::PATH.to_owned(),
+                    "openapi::PATH" => openapi::PATH.to_owned(),
+                    literal => literal.trim_matches('"').to_owned(),
                 }
-            }
+            }));
         }
     }
-    let mut out = BTreeSet::new();
-    for worker in std::fs::read_dir(root().join("workers")).expect("workers") {
-        walk(&worker.expect("entry").path().join("src"), &mut out);
-    }
-    out
+    Ok(())
 }
 
 #[test]
-fn every_route_that_a_door_mounts_is_described_and_no_other() {
+fn every_route_that_a_door_mounts_is_described_and_no_other() -> std::io::Result<()> {
+    let mut found = BTreeSet::new();
+    for worker in std::fs::read_dir(root().join("workers"))? {
+        mounted(&worker?.path().join("src"), &mut found)?;
+    }
     let described: BTreeSet<_> = ROUTES.iter().map(|r| r.path.to_owned()).collect();
-    assert_eq!(mounted(), described);
+    assert_eq!(found, described);
     assert_eq!(described.len(), ROUTES.len(), "one method per address");
+    Ok(())
 }
 
 #[test]
