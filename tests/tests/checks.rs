@@ -1,0 +1,248 @@
+//! What must be zero can be something else: each violation is planted into a database of its own and is counted, by
+//! its name and by no other.
+
+use anyhow::{Result, ensure};
+use jiff::Timestamp;
+use kezek_domain::journal::{GENESIS, JournalEntry, Linked, chain};
+use kezek_domain::{Actor, CaseId, Receipt, StageName, Ticket};
+use kezek_store::cases::NewCase;
+use kezek_store::checks::{Asked, Checked, Journals, check};
+use kezek_store::jobs::JobRow;
+use kezek_store::story::{Whereabouts, tell};
+use kezek_store::{cases, jobs, journal, mint, seals};
+use kezek_testkit::database::Database;
+use serde_json::json;
+use sqlx::PgPool;
+use std::collections::BTreeSet;
+use uuid::Uuid;
+
+const CASE: Uuid = Uuid::from_u128(0x0001_7000_8000_0000_0000_0000_0000_0001);
+const ASKED: Asked = Asked { unseen_seconds: 4500.0, old_seconds: 600.0, journals: Journals::All };
+
+/// Anything that lies in no queue: a posting of one line, a posting of two, an arrival.
+const ONE_LINE: &str =
+    "INSERT INTO ledger (posting_id, line, case_id, account, amount_tiyn, kind, source, reference, at)
+    VALUES (gen_random_uuid(), 1, NULL, 'suspense', 500, 'received-suspense', 'rp-drn', 'P-1', now())";
+const RECEIVED: &str =
+    "INSERT INTO ledger (posting_id, line, case_id, account, amount_tiyn, kind, source, reference, at)
+    SELECT '00000000-0000-0000-0000-000000000009', line, (SELECT id FROM cases), account, amount, 'received', 'rp-drn',
+           'P-1', now()
+    FROM (VALUES (1::smallint, 'case', 500), (2::smallint, 'provider', -500)) AS l (line, account, amount)";
+const ARRIVAL: &str = "INSERT INTO arrivals (id, source, reference, case_id, stage, kind, version, body, actor, state,
+                                             arrived_at)
+    VALUES ('00000000-0000-0000-0000-000000000005', 'rp-drn', 'P-1', (SELECT id FROM cases), 'payment',
+            'payment.answer', 1, '{}', '{}', 'STATE', now())";
+const CLOSED: &str = "UPDATE cases SET how = 'closed', stage = NULL, closing = 'refused'";
+const NOTICE: &str = "INSERT INTO side_messages (id, case_id, stage, visit, kind)
+    VALUES ('00000000-0000-0000-0000-000000000006', (SELECT id FROM cases), 'intake', 1, 'received')";
+
+/// A job of another subject than the case, issued two hours ago.
+fn old_job(subject: &str, id: u8) -> String {
+    format!(
+        "INSERT INTO jobs (subject_id, subject, case_id, ticket, stage, visit, kind, version, body, routing_key, issued_at)
+         VALUES ('00000000-0000-0000-0000-00000000000{id}', '{subject}', (SELECT id FROM cases), 1, 'notice', 1,
+                 'notice.job', 1, '{{}}', 'notice', now() - interval '2 hours')"
+    )
+}
+
+async fn one_case(pool: &PgPool) -> Result<()> {
+    let at = Timestamp::from_second(1_756_800_000)?;
+    let receipt = Receipt::of(CaseId(CASE));
+    let entry = JournalEntry {
+        case: CaseId(CASE),
+        number: 1,
+        ticket: Ticket(1),
+        at,
+        recorded_at: Timestamp::from_microsecond(kezek_stage::Clock::system().real().as_microsecond())?,
+        stage: StageName::new("intake"),
+        visit: 1,
+        move_label: "open".to_owned(),
+        outcome: None,
+        actor: Actor::Applicant,
+        rule_version: "test".to_owned(),
+        detail: json!({}),
+        calls: Vec::new(),
+    };
+    let digest = chain(&GENESIS, &entry);
+    let mut tx = pool.begin().await?;
+    let mut permit = mint(&mut tx);
+    let case = NewCase {
+        id: CASE,
+        service: "id-card-renewal",
+        flow_version: 1,
+        receipt: receipt.as_str(),
+        request_source: "portal",
+        request_id: "r-1",
+        request_sha256: &[1; 32],
+        iin_hash: &[2; 32],
+        region: "KZ-75",
+        language: "kk",
+        filed_at: at,
+        stage: "intake",
+        visits: json!({ "intake": 1 }),
+        journal_head: &digest,
+        case_key: &[3; 60],
+        key_id: "k1",
+    };
+    cases::insert(&mut permit, &case).await?;
+    let job = JobRow {
+        subject_id: CASE,
+        subject: "case".to_owned(),
+        case_id: Some(CASE),
+        ticket: 1,
+        attempt: 1,
+        stage: "intake".to_owned(),
+        visit: 1,
+        kind: "intake.job".to_owned(),
+        version: 1,
+        body: json!({}),
+        mode: "job".to_owned(),
+        routing_key: "intake".to_owned(),
+        traceparent: None,
+        letter_id: None,
+    };
+    jobs::insert(&mut permit, &[job]).await?;
+    journal::append(&mut permit, &[Linked { entry, digest }]).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+async fn run(pool: &PgPool, statements: &[&str]) -> Result<()> {
+    for statement in statements {
+        sqlx::query(sqlx::AssertSqlSafe((*statement).to_owned())).execute(pool).await?;
+    }
+    Ok(())
+}
+
+/// One sound case, then the statements.
+async fn planted(statements: &[&str]) -> Result<(Database, PgPool, Checked)> {
+    let database = Database::new().await?;
+    let pool = database.owner().await?;
+    one_case(&pool).await?;
+    run(&pool, statements).await?;
+    let checked = check(&pool, ASKED).await?;
+    Ok((database, pool, checked))
+}
+
+#[tokio::test]
+async fn a_sound_installation_violates_nothing_and_its_open_case_is_unfinished() -> Result<()> {
+    let (_database, pool, checked) = planted(&[]).await?;
+    ensure!(checked.sound() && !checked.finished(), "{checked:?}");
+    ensure!(checked.unfinished["cases_moving"] == 1 && checked.facts["journals_verified"] == 1);
+    let story = tell(&pool, Receipt::of(CaseId(CASE)).as_str()).await?;
+    let story = story.ok_or_else(|| anyhow::anyhow!("the case has a story"))?;
+    ensure!(story.journal == "ok" && story.moves.len() == 1);
+    ensure!(matches!(story.message, Whereabouts::UnderWay { ref queue, attempt: 1, .. } if queue == "intake"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn each_violation_is_counted_by_its_name_and_by_no_other() -> Result<()> {
+    let unlocked = "ALTER TABLE journal DISABLE TRIGGER USER";
+    let audited = "INSERT INTO audit (number, at, account, role, act, head)
+                   VALUES (1, now() - interval '3 days', 'a', 'operator', 'b', sha256('forged'))";
+    let arrival = |state: &str| ARRIVAL.replace("STATE", state);
+    let plants: Vec<(&[&str], Vec<String>)> = vec![
+        (&["moving_unseen"], vec!["UPDATE jobs SET issued_at = now() - interval '2 hours'".to_owned()]),
+        (&["case_without_its_job"], vec!["UPDATE jobs SET stage = 'review'".to_owned()]),
+        (&["held_without_hold"], vec!["UPDATE cases SET how = 'held'".to_owned()]),
+        (
+            &["hold_without_held_case"],
+            vec![
+                "INSERT INTO holds (case_id, stage, visit, ticket, region, held_at)
+                  SELECT id, stage, visit, 1, region, now() FROM cases"
+                    .to_owned(),
+            ],
+        ),
+        (
+            &["parked_without_letter"],
+            vec!["UPDATE cases SET how = 'parked', moved_at = now() - interval '1 day'".to_owned()],
+        ),
+        (&["ledger_sum_tiyn", "postings_uneven"], vec![ONE_LINE.to_owned()]),
+        (&["purse_differs"], vec![RECEIVED.to_owned()]),
+        (&["closed_holding_money", "purse_differs"], vec![RECEIVED.to_owned(), CLOSED.to_owned()]),
+        (&["arrivals_waiting_on_closed_cases"], vec![arrival("waiting"), CLOSED.to_owned()]),
+        (&["arrivals_unclaimed"], vec![arrival("unclaimed")]),
+        (&["arrivals_unseen"], vec![arrival("moving"), old_job("arrival", 5)]),
+        (&["notices_unseen"], vec![NOTICE.to_owned(), old_job("side-message", 6)]),
+        (
+            &["effects_unanswered"],
+            vec![
+                "INSERT INTO effects (key, case_id, stage, system, operation, intended_at)
+                  SELECT 'print/' || id, id, 'production', 'production-centre', 'order', now() - interval '1 hour'
+                  FROM cases"
+                    .to_owned(),
+            ],
+        ),
+        (
+            &["outbox_stuck"],
+            vec![
+                "INSERT INTO outbox (id, exchange, routing_key, headers, body, created_at)
+                  VALUES (gen_random_uuid(), 'kezek.work', 'intake', '{}', '', now() - interval '1 hour')"
+                    .to_owned(),
+            ],
+        ),
+        (
+            &["outbox_set_aside"],
+            vec![
+                "INSERT INTO outbox (id, exchange, routing_key, headers, body, set_aside_at)
+                  VALUES (gen_random_uuid(), 'kezek.work', 'intake', '{}', '', now())"
+                    .to_owned(),
+            ],
+        ),
+        (&["journal_breaks"], vec![unlocked.to_owned(), "UPDATE journal SET outcome = 'forged'".to_owned()]),
+        (&["journal_breaks"], vec![unlocked.to_owned(), "DELETE FROM journal".to_owned()]),
+        (&["audit_breaks", "seals_missing"], vec![audited.to_owned()]),
+        (
+            &["seals_differ"],
+            vec![
+                "INSERT INTO seals (day, what, entries, digest) VALUES (current_date, 'journal', 7, sha256('x'))"
+                    .to_owned(),
+            ],
+        ),
+    ];
+    let mut proved = BTreeSet::new();
+    let mut all = BTreeSet::new();
+    for (names, statements) in plants {
+        let statements: Vec<&str> = statements.iter().map(String::as_str).collect();
+        let (_database, _pool, checked) = planted(&statements).await?;
+        let found: Vec<_> = checked.violations.iter().filter(|(_, n)| **n != 0).map(|(name, _)| *name).collect();
+        ensure!(found == names, "planted {names:?}, found {found:?}");
+        proved.extend(names.iter().copied());
+        all.extend(checked.violations.into_keys());
+    }
+    ensure!(proved == all, "no plant for {:?}", all.difference(&proved));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_notice_that_ended_in_doubt_is_a_fact_and_no_violation() -> Result<()> {
+    let (_database, _pool, checked) = planted(&[
+        NOTICE,
+        "UPDATE side_messages SET state = 'ended', outcome = 'sent-in-doubt', ended_at = now()",
+        "INSERT INTO effects (key, case_id, stage, system, operation, intended_at)
+         SELECT 'sms/' || id, case_id, 'notice', 'sms', 'send', now() - interval '1 hour' FROM side_messages",
+    ])
+    .await?;
+    ensure!(checked.sound() && checked.facts["notices_in_doubt"] == 1, "{checked:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_seal_outlives_whoever_rewrites_the_tail_with_its_head() -> Result<()> {
+    let yesterday = "UPDATE journal SET recorded_at = recorded_at - interval '2 days'";
+    let (_database, pool, _) = planted(&["ALTER TABLE journal DISABLE TRIGGER USER", yesterday]).await?;
+    let mut tx = pool.begin().await?;
+    let made = seals::make(&mut mint(&mut tx)).await?;
+    ensure!(made.len() >= 2 && made.iter().any(|s| s.what == "journal" && s.entries == 1), "{made:?}");
+    ensure!(seals::make(&mut mint(&mut tx)).await?.is_empty(), "a day is sealed once");
+    ensure!(seals::differing(&mut tx, &made).await?.is_empty());
+    tx.commit().await?;
+    run(&pool, &["UPDATE journal SET head = sha256('other')", "UPDATE cases SET journal_head = sha256('other')"])
+        .await?;
+    let mut connection = pool.acquire().await?;
+    ensure!(!seals::differing(&mut connection, &[]).await?.is_empty(), "the tables no longer bear it out");
+    run(&pool, &["ALTER TABLE seals DISABLE TRIGGER USER", "DELETE FROM seals"]).await?;
+    ensure!(seals::differing(&mut connection, &made).await?.len() == made.len(), "what was kept elsewhere still tells");
+    Ok(())
+}
