@@ -2,7 +2,7 @@
 
 use crate::engine::{Engine, micros};
 use crate::envelope::Mode;
-use crate::item::{Errand, Finished};
+use crate::item::{Errand, Finished, Item};
 use crate::load::held_at;
 use crate::retry::{rung_for, rung_of_retry};
 use crate::topology;
@@ -75,7 +75,8 @@ struct Guarded<'a> {
     job: &'a JobRow,
     status: Status,
     purse: Purse,
-    flow: &'a Flow,
+    /// Unknown where a newer worker has opened the case: a fault that passes.
+    flow: Result<&'a Flow, Fault>,
 }
 
 /// What a fault of an attempt leads to.
@@ -147,7 +148,7 @@ impl Engine {
             }
             fates.push(fate);
         }
-        let made = self.post_bookings(&mut permit, batch, &fates, now).await?;
+        let made = self.post_bookings(&mut permit, batch, &fates, &rows, now).await?;
         for (f, fate) in batch.iter().zip(&mut fates) {
             if fate.is_some() {
                 continue;
@@ -233,17 +234,26 @@ impl Engine {
         }
     }
 
+    /// The flow that a case was opened with, where this worker knows it.
+    fn flow_of(&self, row: &CaseRow) -> Result<&Flow, Fault> {
+        self.flow(&row.service, u32::try_from(row.flow_version).unwrap_or(0)).map(AsRef::as_ref)
+    }
+
     /// Posts what outcomes book. Returns the postings made now by case: a case is in a batch once.
     async fn post_bookings<S: Stage>(
         &self,
         permit: &mut Permit<'_>,
         batch: &[Finished<S>],
         fates: &[Option<Fate>],
+        cases: &HashMap<Uuid, CaseRow>,
         now: Timestamp,
     ) -> Result<HashMap<Uuid, Vec<Posting>>, StoreError> {
         let mut rows = Vec::new();
         for (f, fate) in batch.iter().zip(fates) {
             let (None, Ok(Turn::Done(outcome))) = (fate, &f.result) else { continue };
+            if cases.get(&f.subject).is_none_or(|row| self.flow_of(row).is_err()) {
+                continue;
+            }
             for booking in outcome.bookings() {
                 let posting = Posting::new(booking.kind, booking.amount, booking.reference)
                     .map_err(|e| StoreError::Inconsistent { table: "ledger", what: e.to_string() })?;
@@ -275,9 +285,7 @@ impl Engine {
         draft: &mut Draft,
     ) -> Result<Fate, StoreError> {
         let (Some(job), Some(row)) = (locked.get(&f.subject), rows.get(&f.subject)) else { return Ok(Fate::Stale) };
-        let flow = self
-            .flow(&row.service, u32::try_from(row.flow_version).unwrap_or(0))
-            .map_err(|fault| StoreError::Inconsistent { table: "flow", what: fault.to_string() })?;
+        let flow = self.flow_of(row);
         let posted = made.get(&f.subject).map_or(&[][..], Vec::as_slice);
         let purse = posted.iter().fold(row.purse(), |purse, p| purse.with(p));
         let case = Guarded { row, job, status: row.status()?, purse, flow };
@@ -296,9 +304,13 @@ impl Engine {
                 draft.arrivals.push((own.subject_id, "taken"));
                 label
             }
+            // money was booked for an answer that the law then refuses: nothing of this settle may stay
+            (Err(fault), Some(_)) if !posted.is_empty() => {
+                return Err(StoreError::Inconsistent { table: "ledger", what: fault.to_string() });
+            }
             // the answer could not be weighed: the case goes on waiting, the answer is tried again or parked
             (Err(fault), Some(own)) => {
-                let label = self.draft_subject_fault(own, &fault, draft);
+                let label = self.draft_subject_fault(own, f.item.as_ref(), &fault, draft);
                 if label == "parked" {
                     draft.arrivals.push((own.subject_id, "parked"));
                 }
@@ -320,12 +332,12 @@ impl Engine {
     ) -> Result<Result<String, Fault>, StoreError> {
         match turn {
             Turn::Done(outcome) => {
-                let planned = case.flow.step::<S>(outcome).and_then(|step| Ok((step, outcome.sections()?)));
-                let (step, sections) = match planned {
+                let planned = case.flow.clone().and_then(|flow| Ok((flow, flow.step::<S>(outcome)?, outcome.sections()?)));
+                let (flow, step, sections) = match planned {
                     Ok(planned) => planned,
                     Err(fault) => return Ok(Err(fault)),
                 };
-                self.draft_done(f, outcome, &step, sections, case, now, draft)
+                self.draft_done(f, outcome, flow, &step, sections, case, now, draft)
             }
             Turn::Hold(hold) => self.draft_hold(f, hold, case, now, draft),
             Turn::Again(wait) => {
@@ -333,7 +345,12 @@ impl Engine {
                     return Ok(Err(Fault::transient("again", "the stage asks for the answer again").after(*wait)));
                 }
                 let rung = rung_for(*wait);
-                let next = JobRow { ticket: case.job.ticket + 1, letter_id: None, ..case.job.clone() };
+                let next = JobRow {
+                    ticket: case.job.ticket + 1,
+                    letter_id: None,
+                    mode: mode_of(f).label().to_owned(),
+                    ..case.job.clone()
+                };
                 self.keep_lapsing(f, &next, draft);
                 draft.rows.push(self.message(&next, Some(rung), false));
                 let detail = json!({ "again": rung.name });
@@ -349,6 +366,7 @@ impl Engine {
         &self,
         f: &Finished<S>,
         outcome: &S::Outcome,
+        flow: &Flow,
         step: &Step,
         sections: Vec<SectionDraft>,
         case: &Guarded<'_>,
@@ -369,7 +387,7 @@ impl Engine {
             Err(illegal) => return Ok(Err(Fault::permanent("illegal-move", illegal.to_string()))),
         };
         let mut notices = step.notices.clone();
-        let next = self.next_job(case, &status, step, draft);
+        let next = self.next_job(case, &status, flow, step, draft);
         if let Err(fault) = self.draft_sections(f, sections, case, draft)? {
             return Ok(Err(fault));
         }
@@ -386,7 +404,7 @@ impl Engine {
     }
 
     /// The next job, and its message where the case goes on.
-    fn next_job(&self, case: &Guarded<'_>, status: &Status, step: &Step, draft: &mut Draft) -> JobRow {
+    fn next_job(&self, case: &Guarded<'_>, status: &Status, flow: &Flow, step: &Step, draft: &mut Draft) -> JobRow {
         let idle = JobRow {
             ticket: case.job.ticket + 1,
             letter_id: None,
@@ -398,7 +416,7 @@ impl Engine {
         // where the law sent the case to the refund stage instead of closing it, the flow's refund step has the job
         let target = match &step.target {
             here @ Target::Stage { name, .. } if name == at => here,
-            _ => &case.flow.refund().target,
+            _ => &flow.refund().target,
         };
         let Target::Stage { kind, version, body, .. } = target else { return idle };
         let next = JobRow {
@@ -488,7 +506,7 @@ impl Engine {
                     ticket: case.job.ticket + 1,
                     attempt: case.job.attempt + i32::from(spent),
                     letter_id: None,
-                    mode: if matches!(f.errand, Errand::Lapse) { Mode::Lapse } else { Mode::Job }.label().to_owned(),
+                    mode: mode_of(f).label().to_owned(),
                     ..case.job.clone()
                 };
                 self.keep_lapsing(f, &next, draft);
@@ -509,7 +527,7 @@ impl Engine {
                     mode: Mode::Job.label().to_owned(),
                     ..case.job.clone()
                 };
-                draft.rows.push(self.letter(&next, &cause, &detail));
+                draft.rows.push(self.letter(&next, f.item.as_ref(), &cause, &detail));
                 let told = json!({ "cause": cause, "fault": detail });
                 self.draft_move(f, case, status, "park", None, told, None, now, draft)?;
                 self.draft_job(case, next, draft);
@@ -520,7 +538,7 @@ impl Engine {
     }
 
     /// A fault of a subject with a row of its own (an arrival, a side message).
-    fn draft_subject_fault(&self, own: &JobRow, fault: &Fault, draft: &mut Draft) -> String {
+    fn draft_subject_fault(&self, own: &JobRow, came: Option<&Item>, fault: &Fault, draft: &mut Draft) -> String {
         match self.after_fault(fault, u32::try_from(own.attempt).unwrap_or(1)) {
             AfterFault::Retry { rung, spent } => {
                 let next = JobRow {
@@ -535,7 +553,7 @@ impl Engine {
             }
             AfterFault::Park { cause, detail } => {
                 let next = JobRow { ticket: own.ticket + 1, letter_id: None, ..own.clone() };
-                draft.rows.push(self.letter(&next, &cause, &detail));
+                draft.rows.push(self.letter(&next, came, &cause, &detail));
                 draft.jobs.push(next);
                 "parked".to_owned()
             }
@@ -561,7 +579,7 @@ impl Engine {
             Ok(Turn::Hold(_)) => Fault::permanent("illegal-move", "a side message never waits"),
             Err(fault) => fault.clone(),
         };
-        let outcome = self.draft_subject_fault(own, &fault, draft);
+        let outcome = self.draft_subject_fault(own, f.item.as_ref(), &fault, draft);
         if outcome == "parked" {
             draft.side_states.push((own.subject_id, "parked", None, Value::Null));
         }
@@ -721,12 +739,21 @@ impl Engine {
         Ok(())
     }
 
-    /// The message of a parked job: it goes to recovery, which keeps it for an operator.
-    pub(crate) fn letter(&self, parked: &JobRow, cause: &str, detail: &str) -> OutboxRow {
+    /// The message of a parked job: it goes to recovery, which keeps it for an operator, with the bytes that came.
+    fn letter(&self, parked: &JobRow, came: Option<&Item>, cause: &str, detail: &str) -> OutboxRow {
         let mut row = self.message(parked, None, false);
         topology::DEAD.clone_into(&mut row.exchange);
         row.routing_key = format!("parked.{}", parked.stage);
         if let Some(map) = row.headers.as_object_mut() {
+            if let Some(came) = came {
+                row.body.clone_from(&came.body);
+                // what the bytes claim to be goes with them; the ticket is the parked subject's
+                for name in ["type", "version", "dataschema"] {
+                    if let Some(text) = came.headers.get(name) {
+                        map.insert(name.to_owned(), Value::String(text.clone()));
+                    }
+                }
+            }
             map.insert("cause".to_owned(), Value::String(cause.to_owned()));
             map.insert("detail".to_owned(), Value::String(detail.chars().take(2000).collect()));
             map.insert("workerversion".to_owned(), Value::String(self.version().to_owned()));
@@ -777,9 +804,14 @@ impl Engine {
 }
 
 fn refund_entry(case: &Guarded<'_>) -> Entry {
-    let stage = case.flow.refund_stage().cloned().unwrap_or_else(|| StageName::new("refund"));
+    let stage = case.flow.as_ref().ok().and_then(|f| f.refund_stage()).cloned().unwrap_or_else(|| StageName::new("refund"));
     let visit = case.row.entered(stage.as_str()) + 1;
     Entry { stage, visit }
+}
+
+/// What the message of the same errand asks for: a lapse that is tried again is still a lapse.
+fn mode_of<S: Stage>(f: &Finished<S>) -> Mode {
+    if matches!(f.errand, Errand::Lapse) { Mode::Lapse } else { Mode::Job }
 }
 
 const fn mv_label(mv: &Move) -> &'static str {
