@@ -17,6 +17,8 @@ use crate::ledger::Callbacks;
 /// Sends messages and counts what is still meant to happen.
 pub struct Outbound {
     url: String,
+    sender: String,
+    password: String,
     http: reqwest::Client,
     places: Semaphore,
     pending: Arc<AtomicUsize>,
@@ -34,15 +36,23 @@ impl Drop for Intent {
 }
 
 impl Outbound {
-    /// To this address.
+    /// To this address, `http://sender:password@host:port/path`; sender and password may be left out.
     ///
     /// # Errors
     /// Where the address is none.
     pub fn new(url: &str, stop: CancellationToken) -> anyhow::Result<Self> {
-        reqwest::Url::parse(url).with_context(|| "--callback-url is not an address; give http://host:port/path")?;
+        let mut address =
+            reqwest::Url::parse(url).with_context(|| "--callback-url is not an address; give http://host:port/path")?;
+        // as whom the messages come, in their own heads and not in HTTP's
+        let sender = Some(address.username()).filter(|user| !user.is_empty()).unwrap_or("demo-sandbox").to_owned();
+        let password = address.password().unwrap_or_default().to_owned();
+        let plain = address.set_username("").and_then(|()| address.set_password(None));
+        anyhow::ensure!(plain.is_ok(), "--callback-url is no address of a server; give http://host:port/path");
         let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).no_proxy().build()?;
         Ok(Self {
-            url: url.to_owned(),
+            url: address.to_string(),
+            sender,
+            password,
             http,
             places: Semaphore::new(64),
             pending: Arc::default(),
@@ -91,8 +101,8 @@ impl Outbound {
             correlation_id: Some(key),
             service_id: service,
             date: real(),
-            sender_id: "demo-sandbox",
-            password: "",
+            sender_id: &self.sender,
+            password: &self.password,
         };
         let text = envelope::async_request(&head, "NOTIFICATION", data);
         self.count(|counts| counts.messages += 1);

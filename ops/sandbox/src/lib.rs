@@ -7,6 +7,7 @@
 
 pub mod callback;
 pub mod clock;
+pub mod demo;
 pub mod faults;
 pub mod ledger;
 pub mod names;

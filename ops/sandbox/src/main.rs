@@ -7,7 +7,9 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use jiff::civil::Date;
+use kezek_sandbox::demo::{self, Demo, Ended};
 use kezek_sandbox::{Options, start};
+use tokio_util::sync::CancellationToken;
 
 /// Stand-ins for the systems of the state, with a population whose ends are planned.
 #[derive(Parser)]
@@ -21,6 +23,8 @@ struct Cli {
 enum Command {
     /// Serves both channels of the gateway until it is stopped.
     Serve(Serve),
+    /// Lets applications walk through every stage of an installation, and judges what came of them.
+    Demo(Demo),
 }
 
 #[derive(Args)]
@@ -54,10 +58,14 @@ async fn main() -> ExitCode {
         .with_ansi(std::io::stderr().is_terminal())
         .init();
     let done = match Cli::parse().command {
-        Command::Serve(serve) => run(serve).await,
+        Command::Serve(serve) => run(serve).await.map(|()| Ended::Well),
+        Command::Demo(demo) => demonstrate(demo).await,
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Ended::Well) => ExitCode::SUCCESS,
+        Ok(Ended::Badly) => ExitCode::FAILURE,
+        // as a shell would say it
+        Ok(Ended::Stopped) => ExitCode::from(130),
         Err(error) => {
             // one line: what, and what lies behind it
             tracing::error!("{error:#}");
@@ -82,11 +90,30 @@ async fn run(serve: Serve) -> anyhow::Result<()> {
     // for whoever started it with port 0
     println!("http://{}", running.address);
     tracing::info!(address = %running.address, population = options.population, as_of = %options.as_of, "sandbox is serving");
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        signal = tokio::signal::ctrl_c() => signal?,
-        _ = terminate.recv() => {}
-    }
+    told_to_stop().await?;
     tracing::info!("stopping");
     running.stop().await
+}
+
+/// Ends when somebody wants an end: Ctrl-C, or a termination from outside.
+async fn told_to_stop() -> std::io::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        signal = tokio::signal::ctrl_c() => signal,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+async fn demonstrate(demo: Demo) -> anyhow::Result<Ended> {
+    let stop = CancellationToken::new();
+    let until_over = demo.once;
+    let mut running = std::pin::pin!(demo::run(demo, stop.clone()));
+    tokio::select! {
+        ended = &mut running => return ended,
+        signal = told_to_stop() => signal?,
+    }
+    eprintln!("stopping what was started");
+    stop.cancel();
+    // without an end of its own, a demonstration that is told to stop has ended well
+    running.await.map(|ended| if until_over { ended } else { Ended::Well })
 }

@@ -1,7 +1,7 @@
-//! The issuing desk over HTTP: the case of a coupon, the person's picture, the handover.
+//! The issuing desk over HTTP: the cards that wait, the case of a coupon, the person's picture, the handover.
 
 use crate::{Answer, Issuance, OldCard};
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderName, header};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
@@ -20,11 +20,43 @@ const ISSUES: &[Role] = &[Role::Issuer];
 impl Doors for Issuance {
     fn routes(desk: Desk<Self>) -> Router {
         Router::new()
+            .route("/v1/issuance/tasks", get(tasks))
             .route("/v1/issuance/by-coupon/{coupon}", get(by_coupon))
             .route("/v1/issuance/cases/{case}/pictures/photo", get(photo))
             .route("/v1/issuance/cases/{case}/handover", post(handover))
             .with_state(desk)
     }
+}
+
+#[derive(Deserialize)]
+struct Page {
+    limit: Option<u32>,
+}
+
+/// A3.19: the cards that lie in the officer's region and wait to be fetched, longest first. No person is named: who
+/// comes shows the coupon.
+async fn tasks(
+    State(desk): State<Desk<Issuance>>,
+    caller: Caller,
+    Query(page): Query<Page>,
+) -> Result<impl IntoResponse, DoorError> {
+    caller.needs(ISSUES)?;
+    let waiting = desk.reads.waiting(&caller, Issuance::NAME, page.limit.unwrap_or(50).clamp(1, 500)).await?;
+    let tasks: Vec<_> = waiting
+        .into_iter()
+        .map(|w| {
+            json!({
+                "case": w.case.id,
+                "receipt": w.case.receipt,
+                "coupon": w.case.coupon,
+                "region": w.case.region,
+                "since": w.since,
+                "until": w.until,
+                "ticket": w.case.ticket,
+            })
+        })
+        .collect();
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(json!({ "tasks": tasks }))))
 }
 
 /// A11d: the card is found by the coupon alone.

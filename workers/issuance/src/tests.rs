@@ -107,6 +107,10 @@ async fn a4_3_only_in_person_and_identity_checked() -> Tested {
     let (doors, case) = (counter.routes(&bench), bench.case.id);
     let issuer = officer(Role::Issuer, paper::region(), None);
 
+    let (status, list) = ask(&doors, &issuer, "GET", "/v1/issuance/tasks", None).await;
+    assert_eq!((status, &list["tasks"][0]["coupon"]), (StatusCode::OK, &json!(paper::coupon())));
+    assert!(!list.to_string().contains(&paper::identity().surname));
+
     let (status, found) = ask(&doors, &issuer, "GET", "/v1/issuance/by-coupon/DEMO-2025-000001", None).await;
     assert_eq!((status, found["ticket"].as_i64()), (StatusCode::OK, Some(9)));
     assert_eq!(found["person"]["surname"], paper::identity().surname);
@@ -127,6 +131,7 @@ async fn a4_3_only_in_person_and_identity_checked() -> Tested {
     let reviewer = officer(Role::Reviewer, paper::region(), None);
     let good = sent(paper::coupon().as_str(), true, true);
     assert_eq!(ask(&doors, &reviewer, "POST", &path, good.clone()).await.0, StatusCode::FORBIDDEN);
+    assert_eq!(ask(&doors, &reviewer, "GET", "/v1/issuance/tasks", None).await.0, StatusCode::FORBIDDEN);
     assert_eq!(ask(&doors, &issuer, "POST", &path, good).await.0, StatusCode::OK);
     let taken: Answer = serde_json::from_value(counter.decisions()[0].body.clone())?;
     assert!(matches!(taken, Answer::HandedOver { coupon, .. } if coupon == paper::coupon()));

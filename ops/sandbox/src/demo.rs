@@ -1,0 +1,438 @@
+//! `kezek-sandbox demo`: applications walk through every stage of a real installation, and a judge compares what came
+//! of them with what was planned.
+//!
+//! It starts the sandbox in its own process and the workers as children, lets people apply, lets scripted officers
+//! decide (with `--once`), leaps the business clock where everything waits for a date, and looks at both sides of
+//! every wire when all is over. Nobody but the sandbox and the judge knows the plans.
+
+mod broker;
+mod door;
+mod evidence;
+mod eye;
+pub mod judge;
+mod officers;
+mod pace;
+mod portal;
+mod privacy;
+mod progress;
+mod setup;
+mod shell;
+mod view;
+mod workers;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Args;
+use jiff::civil::Date;
+use serde_json::json;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::faults::{Command as Fault, Kind};
+use crate::{Options, Running, start};
+use broker::Broker;
+use door::Doors;
+use judge::{Evidence, Judgement, Sent};
+use officers::Officers;
+use pace::{Killer, Next, Pulse};
+use portal::Portal;
+use privacy::Search;
+use progress::Progress;
+use setup::{Accounts, Folder, SENDER};
+use shell::Kezek;
+use view::{Look, View};
+use workers::Workers;
+
+/// Every so many answers are lost with `--lose-answers`.
+const LOSE_EVERY: u32 = 7;
+/// How often the installation is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(400);
+/// How many stuck cases are named.
+const NAMED: i64 = 5;
+
+/// What a demonstration is started with.
+#[derive(Debug, Clone, Args)]
+pub struct Demo {
+    /// How many applications
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub applications: u32,
+    /// Scripted officers decide; ends when every case is closed, exit code 0 only if everything is as planned
+    #[arg(long)]
+    pub once: bool,
+    /// One JSON object on stdout, nothing else there
+    #[arg(long)]
+    pub json: bool,
+    /// The business clock's first day, YYYY-MM-DD
+    #[arg(long, default_value = "2025-09-02")]
+    pub as_of: Date,
+    /// Seed of the people, their pictures and keys, and of who is killed
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Kills workers without warning so many times on the way
+    #[arg(long, default_value_t = 0, value_name = "K")]
+    pub kill_workers: u32,
+    /// Every seventh answer of every system is lost after what was asked has been done
+    #[arg(long)]
+    pub lose_answers: bool,
+    /// The `kezek` binary
+    #[arg(long, default_value = "kezek", value_name = "FILE")]
+    pub kezek: PathBuf,
+    /// Where keys, configuration, tokens and logs of the run go [default: a folder of the stack]
+    #[arg(long, value_name = "DIR")]
+    pub folder: Option<PathBuf>,
+}
+
+/// How a demonstration ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// As planned; or, without `--once`, when it was told to.
+    Well,
+    /// Otherwise than planned.
+    Badly,
+    /// By a signal.
+    Stopped,
+}
+
+/// Runs a demonstration until it is over or `stop`.
+///
+/// # Errors
+/// Where it cannot be carried through: what is missing, and what to do.
+pub async fn run(demo: Demo, stop: CancellationToken) -> anyhow::Result<Ended> {
+    let mut town = Town::found(demo, stop.clone()).await?;
+    let ended = tokio::select! {
+        biased;
+        () = stop.cancelled() => Ok(Ended::Stopped),
+        ended = town.live() => ended,
+    };
+    let stopped = town.close().await;
+    match ended {
+        Err(_) if stop.is_cancelled() => Ok(Ended::Stopped),
+        Ok(ended) => stopped.map(|()| ended),
+        Err(error) => Err(error),
+    }
+}
+
+/// Everything that runs.
+struct Town {
+    demo: Demo,
+    folder: Folder,
+    kezek: Kezek,
+    sandbox: Running,
+    workers: Workers,
+    accounts: Accounts,
+    doors: Arc<Doors>,
+    http: reqwest::Client,
+    view: View,
+    broker: Broker,
+    progress: Progress,
+    stop: CancellationToken,
+    began: Instant,
+}
+
+impl Town {
+    async fn found(demo: Demo, stop: CancellationToken) -> anyhow::Result<Self> {
+        let began = Instant::now();
+        let view = View::open().await?;
+        let broker = Broker::open()?;
+        let path = demo.folder.clone().unwrap_or_else(|| match std::env::var_os("KEZEK_STACK_STATE") {
+            Some(state) => PathBuf::from(state).join("demo"),
+            None => std::env::temp_dir().join("kezek-demo"),
+        });
+        let folder = Folder::fresh(&path)?;
+        let addresses = setup::free_addresses(2)?;
+        let first = addresses.first().context("no address")?;
+        let password = hex::encode(rand::random::<[u8; 16]>());
+        let options = Options {
+            port: 0,
+            callback_url: format!("http://{SENDER}:{password}@{first}/gateway/async"),
+            seed: demo.seed,
+            population: usize::try_from(demo.applications)?,
+            as_of: demo.as_of,
+        };
+        let sandbox = start(&options).await?;
+        let pem = sandbox.world.authority.pem()?;
+        let kezek = setup::configure(&folder, &demo.kezek, sandbox.address, &pem, &password).await?;
+        kezek.must(&["clock", "set", "--as-of", &demo.as_of.to_string()], None).await?;
+        let accounts = Accounts::create(&kezek, &sandbox.world.people).await?;
+        folder.write("tokens.json", &accounts.told())?;
+        if demo.once {
+            broker.open_tap().await?;
+        }
+        let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).no_proxy().build()?;
+        let workers = Workers::start(&kezek, &folder, &addresses)?;
+        let doors = addresses.iter().map(|address| format!("http://{address}")).collect();
+        let town = Self {
+            folder,
+            kezek,
+            sandbox,
+            workers,
+            accounts,
+            doors: Arc::new(Doors::new(doors, stop.clone())?),
+            http,
+            view,
+            broker,
+            progress: Progress::new(usize::try_from(demo.applications)?),
+            demo,
+            stop,
+            began,
+        };
+        town.follow_clock().await?;
+        Ok(town)
+    }
+
+    /// Sets the sandbox's business clock to Kezek's.
+    async fn follow_clock(&self) -> anyhow::Result<()> {
+        let told = self.kezek.must(&["clock", "show", "--json"], None).await?.json()?;
+        let offset = told["offset_ms"].as_i64().context("kezek clock show tells no offset")?;
+        self.sandbox.world.clock.set_offset(offset.div_euclid(1000));
+        Ok(())
+    }
+
+    async fn live(&mut self) -> anyhow::Result<Ended> {
+        self.workers.ready(&self.http).await?;
+        if self.demo.lose_answers {
+            let lose =
+                Fault { system: None, fault: Kind::LoseAnswer { every: LOSE_EVERY }, count: None, seconds: None };
+            self.sandbox.world.faults().add(lose).map_err(anyhow::Error::msg)?;
+        }
+        let token = self.accounts.token_of("portal").context("there is no portal")?.to_owned();
+        let portal = Arc::new(Portal::new(Arc::clone(&self.sandbox.world), Arc::clone(&self.doors), token));
+        let list = self.folder.file("accepted.txt");
+        let sending = self.sandbox.world.tasks.spawn(Arc::clone(&portal).send_all(list));
+        if self.demo.once { self.once(&portal, sending).await } else { self.watch(&portal, sending).await }
+    }
+
+    /// Until every case is closed; then the judge.
+    async fn once(&mut self, portal: &Portal, sending: Sending) -> anyhow::Result<Ended> {
+        let home = self.stop.child_token();
+        let mut officers = Officers::start(&self.accounts, &self.doors, &self.sandbox.world, &home)?;
+        let mut killer = Killer::new(self.demo.seed, self.demo.kill_workers);
+        let (mut pulse, mut leaps, mut sending, mut sent) = (Pulse::new(Instant::now()), 0_u32, Some(sending), None);
+        let finished = loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            if let Some(error) = officers.fault().or_else(|| self.workers.fault()) {
+                return Err(error);
+            }
+            // known before looking: whoever has been answered shows in the look
+            if sending.as_ref().is_some_and(JoinHandle::is_finished)
+                && let Some(sending) = sending.take()
+            {
+                sent = Some(sending.await??);
+            }
+            let look = self.view.look().await?;
+            let ended = self.show(&look, portal);
+            #[expect(clippy::cast_precision_loss, reason = "a share of the run")]
+            let done = (portal.answered() + ended) as f64 / (2.0 * f64::from(self.demo.applications));
+            if let Some(whom) = killer.strike(done, Instant::now()) {
+                self.workers.kill(whom).await;
+                continue;
+            }
+            if pulse.stuck(&look, portal.answered(), Instant::now()) {
+                break false;
+            }
+            if sent.is_none() || !look.still() {
+                continue;
+            }
+            let pending = self.sandbox.world.outbound.pending();
+            match pace::next(&look, pending, &self.view.look().await?) {
+                Next::Wait => {}
+                // whoever was to be killed on the way is killed before it ends
+                Next::Leap | Next::Over if killer.left() > 0 => {
+                    if let Some(whom) = killer.strike(1.0, Instant::now()) {
+                        self.workers.kill(whom).await;
+                    }
+                }
+                Next::Leap => leaps += u32::from(self.leap().await?),
+                Next::Over => break true,
+                Next::Dead => break false,
+            }
+        };
+        home.cancel();
+        let seconds = self.began.elapsed().as_secs_f64();
+        self.progress.done();
+        if !finished {
+            self.tell_stuck().await?;
+        }
+        let sent = sent.context("not every application was sent")?;
+        self.judge(sent, finished, seconds, leaps).await
+    }
+
+    /// Leaps to the next deadline; `false` where the binary sees something under way.
+    async fn leap(&self) -> anyhow::Result<bool> {
+        let said = self.kezek.run(&["clock", "advance", "--json"], None).await?;
+        anyhow::ensure!(matches!(said.code, 0 | 3), "kezek clock advance ended with {}", said.code);
+        let told = said.json()?;
+        self.follow_clock().await?;
+        if let Some(deadline) = told["deadline"].as_str() {
+            self.progress.say(&format!("everything waits: the business clock leaps past {deadline}"));
+        }
+        Ok(said.code == 0)
+    }
+
+    fn show(&mut self, look: &Look, portal: &Portal) -> usize {
+        let closed = usize::try_from(look.closed_cases()).unwrap_or_default();
+        let open = usize::try_from(look.open_cases()).unwrap_or_default();
+        // whoever was refused before a case was opened needs nothing more
+        let refused = portal.answered().saturating_sub(closed + open);
+        self.progress.show(look, portal.answered(), closed + refused);
+        closed + refused
+    }
+
+    async fn tell_stuck(&self) -> anyhow::Result<()> {
+        let look = self.view.look().await?;
+        eprintln!("stuck: {} cases are open and nothing changes; some of them:", look.open_cases());
+        for receipt in self.view.some_open(NAMED).await? {
+            let told = self.kezek.run(&["case", &receipt], None).await?;
+            eprintln!("{}", told.out);
+        }
+        Ok(())
+    }
+
+    async fn judge(&mut self, sent: Vec<Sent>, finished: bool, seconds: f64, leaps: u32) -> anyhow::Result<Ended> {
+        eprintln!("every application is followed to its end; the judge looks at both sides");
+        let mut search = Search::of(&self.sandbox.world.people);
+        let messages = self.broker.close_tap().await?;
+        let pages = self.pages().await?;
+        evidence::search(&mut search, &self.view.pool, &messages, &self.workers.logs(), &pages).await?;
+        let searched = search.searched.clone();
+        let checked = evidence::check(&self.kezek).await?;
+        let world = &self.sandbox.world;
+        let evidence = Evidence {
+            as_of: self.demo.as_of,
+            sent,
+            cases: evidence::cases(&self.view.pool).await?,
+            book: evidence::book(&self.view.pool).await?,
+            notices: evidence::notices(&self.view.pool).await?,
+            asked: world.ledger().clone(),
+            queues: self.broker.left().await?,
+            outbox: checked.outbox,
+            parked: checked.parked,
+            violations: checked.violations,
+            leaks: search.found(),
+        };
+        let judgement = Judgement::of(&evidence);
+        let (kills, wanted) = (self.workers.killed(), self.demo.kill_workers);
+        // a search that saw no message, and kills that never came, would prove nothing
+        let proven = messages.len() >= evidence.cases.len() && kills == wanted;
+        let holds = finished && proven && judgement.holds();
+        let counts = world.outbound.counts();
+        let mut told = json!({
+            "applications": self.demo.applications,
+            "as_of": self.demo.as_of,
+            "seed": self.demo.seed,
+            "seconds": (seconds * 10.0).round() / 10.0,
+            "holds": holds,
+            "finished": finished,
+            "cases": evidence.cases.len(),
+            "clock_leaps": leaps,
+            "worker_kills": kills,
+            "worker_restarts": self.workers.restarts(),
+            "answers_lost": world.faults().list().iter().map(|(_, spoilt)| *spoilt).sum::<u32>(),
+            "calls": world.ledger().calls.values().sum::<u64>(),
+            "messages_back": counts.messages,
+            "messages_searched": messages.len(),
+            "searched": searched,
+        });
+        let judged = serde_json::to_value(&judgement)?;
+        if let (Some(told), Some(judged)) = (told.as_object_mut(), judged.as_object()) {
+            told.extend(judged.clone());
+        }
+        tell_differences(&evidence, &judgement);
+        self.folder.write("summary.json", &serde_json::to_string_pretty(&told)?)?;
+        if self.demo.json {
+            println!("{}", serde_json::to_string(&told)?);
+        } else {
+            println!("{}", serde_json::to_string_pretty(&told)?);
+        }
+        Ok(if holds { Ended::Well } else { Ended::Badly })
+    }
+
+    /// The metrics of every process.
+    async fn pages(&mut self) -> anyhow::Result<Vec<String>> {
+        self.workers.ready(&self.http).await?;
+        let mut pages = Vec::new();
+        for address in self.doors.addresses() {
+            let page = self.http.get(format!("{address}/metrics")).send().await?.error_for_status()?;
+            pages.push(page.text().await?);
+        }
+        Ok(pages)
+    }
+
+    /// Without `--once`: people apply, tasks wait for whoever takes them, until the signal.
+    async fn watch(&mut self, portal: &Portal, sending: Sending) -> anyhow::Result<Ended> {
+        let mut sending = Some(sending);
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            if let Some(error) = self.workers.fault() {
+                return Err(error);
+            }
+            if sending.as_ref().is_some_and(JoinHandle::is_finished)
+                && let Some(sending) = sending.take()
+            {
+                let sent = sending.await??;
+                self.tell_where(&sent);
+            }
+            let look = self.view.look().await?;
+            self.show(&look, portal);
+        }
+    }
+
+    fn tell_where(&self, sent: &[Sent]) {
+        let some = sent.iter().find_map(|sent| match &sent.answer {
+            judge::Answer::Accepted(receipt) => Some(receipt.as_str()),
+            judge::Answer::RefusedAtBegin(_) | judge::Answer::Otherwise(_) => None,
+        });
+        let receipt = some.unwrap_or("<receipt>");
+        let (config, binary) = (self.folder.file("kezek.toml"), self.demo.kezek.display());
+        let stack = std::env::var("KEZEK_STACK_NAME").unwrap_or_else(|_| "demo".to_owned());
+        let lines = [
+            String::new(),
+            "Everybody has applied. The cases wait for officers now. Where to look:".to_owned(),
+            format!("  doors     {}", self.doors.addresses().join("  ")),
+            "            POST /v1/applications · GET /v1/review/tasks · GET /v1/issuance/tasks · GET /v1/questions"
+                .to_owned(),
+            "            GET /metrics · /livez · /readyz".to_owned(),
+            format!("  tokens    {}", self.folder.file("tokens.json").display()),
+            format!("  sandbox   http://{}/demo/ledger · /demo/statements · /demo/faults", self.sandbox.address),
+            format!("  logs      {}", self.folder.file("worker-a.log").display()),
+            "  shell     a new terminal, in the checkout:".to_owned(),
+            format!("            eval \"$(ops/stack env --name {stack})\"; export KEZEK_CONFIG={}", config.display()),
+            format!("            {binary} case {receipt}"),
+            format!("            {binary} check · {binary} dead list · {binary} doctor"),
+            "Ctrl-C stops everything.".to_owned(),
+            String::new(),
+        ];
+        self.progress.say(&lines.join("\n"));
+    }
+
+    /// Sends everybody home.
+    async fn close(mut self) -> anyhow::Result<()> {
+        self.progress.done();
+        self.workers.stop().await;
+        self.sandbox.stop().await
+    }
+}
+
+type Sending = JoinHandle<anyhow::Result<Vec<Sent>>>;
+
+/// What is not as it should be, in words.
+fn tell_differences(evidence: &Evidence, judgement: &Judgement) {
+    for (end, n) in &judgement.actual {
+        if judgement.planned.get(end).is_none() {
+            eprintln!("not as planned: {n} × {end}");
+        }
+    }
+    for (what, n) in &evidence.violations {
+        eprintln!("kezek check counts {what}: {n}");
+    }
+    for leak in evidence.leaks.iter().take(20) {
+        eprintln!("personal data in {leak}");
+    }
+    for conflict in evidence.asked.conflicts.iter().take(20) {
+        eprintln!("conflict noticed by the sandbox: {} {} {}", conflict.service, conflict.key, conflict.what);
+    }
+}
