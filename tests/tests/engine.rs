@@ -2,3 +2,5 @@
 
 #[path = "engine/journeys.rs"]
 mod journeys;
+#[path = "engine/trial.rs"]
+mod trial;

@@ -17,6 +17,8 @@ pub mod register;
 #[cfg(feature = "town")]
 pub mod town;
 #[cfg(feature = "town")]
+pub mod trial;
+#[cfg(feature = "town")]
 pub mod vhosts;
 
 pub use bench::Bench;

@@ -273,6 +273,16 @@ impl Town {
         Ok(())
     }
 
+    /// How many workers take from a stage's (first) queue, as the broker sees it.
+    ///
+    /// # Errors
+    /// Where there is no such stage, or the broker does not answer.
+    pub async fn consumers(&self, stage: &str) -> Result<usize> {
+        let line = pipeline::STAGES.iter().find(|l| l.name() == stage).context("no such stage")?;
+        let queues = line.shape().queues();
+        self.vhost.consumers(queues.first().context("no queue")?).await
+    }
+
     /// The stages that do not run.
     fn not_running(&self) -> Vec<String> {
         let at_work = self.workers.at_work();

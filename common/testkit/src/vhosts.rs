@@ -141,6 +141,16 @@ impl Vhost {
         Ok(())
     }
 
+    /// How many consumers a queue has.
+    ///
+    /// # Errors
+    /// Where the broker refuses.
+    pub async fn consumers(&self, queue: &str) -> Result<usize> {
+        let path = format!("consumers/{}", self.name);
+        let all = self.api.ask(Method::GET, &path, None).await?.unwrap_or(Value::Null);
+        Ok(all.as_array().into_iter().flatten().filter(|c| c["queue"]["name"] == queue).count())
+    }
+
     /// What waits in the queues, by looking into each: the queue's name, and the headers of its first message.
     ///
     /// # Errors
