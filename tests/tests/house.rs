@@ -1,0 +1,10 @@
+//! The house's rules, checked: which room may lean on which, who names what, and what the database itself refuses.
+
+#[path = "house/migrations.rs"]
+mod migrations;
+#[path = "house/rights.rs"]
+mod rights;
+#[path = "house/rooms.rs"]
+mod rooms;
+#[path = "house/sources.rs"]
+mod sources;
