@@ -81,7 +81,7 @@ fn text(s: &Story) -> String {
         }
     };
     list(
-        "postings",
+        "postings (business time, Almaty)",
         s.postings
             .iter()
             .map(|p| {
@@ -90,7 +90,7 @@ fn text(s: &Story) -> String {
             .collect(),
     );
     list(
-        "arrivals",
+        "arrivals (business time, Almaty)",
         s.arrivals
             .iter()
             .map(|a| {
@@ -107,7 +107,7 @@ fn text(s: &Story) -> String {
             .collect(),
     );
     list(
-        "requests that cannot be repeated",
+        "requests that cannot be repeated (real time, Almaty)",
         s.effects
             .iter()
             .map(|e| {
@@ -118,7 +118,7 @@ fn text(s: &Story) -> String {
             .collect(),
     );
     list(
-        "notices",
+        "notices (real time, Almaty)",
         s.notices
             .iter()
             .map(|n| {
@@ -128,7 +128,7 @@ fn text(s: &Story) -> String {
             .collect(),
     );
     list(
-        "dead letters",
+        "dead letters (real time, Almaty)",
         s.letters
             .iter()
             .map(|l| {

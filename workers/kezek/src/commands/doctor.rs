@@ -123,7 +123,7 @@ async fn database(config: &Config, found: &mut Findings) -> Option<PgPool> {
         Ok(0) => found.ok("clock", "business time is real time"),
         Ok(ms) => found.warn(
             "clock",
-            format!("business time is {} s ahead of real time", ms / 1000),
+            format!("business time is real time {:+} s", ms / 1000),
             "right for a demonstration alone",
         ),
         Err(error) => found.fail("clock", error.tell(), "run `kezek migrate`"),
