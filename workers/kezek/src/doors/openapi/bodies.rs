@@ -126,6 +126,10 @@ pub fn schemas() -> Value {
             "signature": base64("Detached CMS signature over the content of this decision and reason."),
         })),
         "Decided": object(json!({ "case": case, "ticket": ticket, "outcome": text("The outcome's label.") })),
+        "Cards": object(json!({ "tasks": { "type": "array", "items": object(json!({
+            "case": case, "receipt": text("Ours."), "coupon": maybe(text("RP DRN's.")), "region": region,
+            "since": instant("Since when it waits."), "until": maybe(instant("Until when.")), "ticket": ticket,
+        })) } })),
         "Waiting": object(json!({
             "case": case, "coupon": text("RP DRN's."), "ticket": ticket, "region": region,
             "since": maybe(instant("Since when it waits.")), "registrationPoint": text("Where the card lies."),

@@ -100,6 +100,13 @@ pub const ROUTES: &[Route] = &[
     Route {
         token: true,
         roles: &[Role::Issuer],
+        query: &[("limit", "integer", false)],
+        answers: &[("200", "Cards", "Cards of the caller's region that wait to be fetched, longest first.")],
+        ..get("/v1/issuance/tasks", "Cards that wait to be fetched", "A3.19. No person is named.")
+    },
+    Route {
+        token: true,
+        roles: &[Role::Issuer],
         answers: &[("200", "Waiting", "The card that waits, and whose it is.")],
         ..get("/v1/issuance/by-coupon/{coupon}", "The card of a coupon", "A11d: a card is found by its coupon alone.")
     },
