@@ -12,12 +12,16 @@ use crate::answer::{Answer, bad};
 use crate::config::{CodeMeaning, ConfigProblem, GatewayConfig};
 use crate::envelope::{self, Body, Head, PROCESSED};
 use crate::fault::GatewayFault;
+use crate::service_ids;
 use crate::stamp::{message_id, sent_at};
 use crate::xml::{Node, Problem};
 
 /// The receiver has taken the message; its result comes later, if at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Accepted;
+
+/// What happened to a request that was sent and whose answer broke off.
+const LOST: &str = "connection lost";
 
 /// The state gateway, both channels. Cheap to clone.
 #[derive(Clone)]
@@ -66,7 +70,11 @@ impl Gateway {
     ) -> Result<Answer, GatewayFault> {
         let config = &self.inner.config;
         let text = envelope::sync_request(&self.head(service, key), data);
-        let message = self.call(system, &config.url, text).await?;
+        let message = if repeatable(service) {
+            self.call_again(system, &config.url, text).await?
+        } else {
+            self.call(system, &config.url, text).await?
+        };
         let answer =
             envelope::read_sync_answer(&message, config.max_answer_bytes).map_err(|problem| bad(system, problem))?;
         if answer.status != PROCESSED {
@@ -85,7 +93,7 @@ impl Gateway {
         data: &Node,
     ) -> Result<Accepted, GatewayFault> {
         let text = envelope::async_request(&self.head(service, Some(key)), "REQUEST", data);
-        let message = self.call(system, &self.inner.config.async_url, text).await?;
+        let message = self.call_again(system, &self.inner.config.async_url, text).await?;
         if message.name() != "sendMessageResponse" {
             return Err(bad(system, Problem::at("Envelope/Body", "not a sendMessageResponse")));
         }
@@ -102,6 +110,15 @@ impl Gateway {
             date: sent_at(),
             sender_id: &config.sender_id,
             password: config.password.expose_secret(),
+        }
+    }
+
+    /// One call, and once more at once where its answer was lost: the same message under the same id. An attempt of
+    /// many calls would otherwise seldom come through a line that loses a few of them.
+    async fn call_again(&self, system: System, url: &str, text: String) -> Result<Node, GatewayFault> {
+        match self.call(system, url, text.clone()).await {
+            Err(GatewayFault::Transport { what: LOST, .. }) => self.call(system, url, text).await,
+            answer => answer,
         }
     }
 
@@ -164,6 +181,12 @@ fn cause(error: &reqwest::Error) -> &'static str {
     } else if error.is_connect() {
         "no connection"
     } else {
-        "connection lost"
+        LOST
     }
+}
+
+/// Whether a request may be sent again at once: questions change nothing and receivers of keys dedupe; a text
+/// message would be sent twice, a person asked for consent twice.
+fn repeatable(service: &str) -> bool {
+    service != service_ids::SMS && service != service_ids::CONSENT
 }

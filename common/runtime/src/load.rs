@@ -49,7 +49,8 @@ impl Engine {
     async fn shelf<S: Stage>(&self, subjects: &HashSet<Uuid>, case_ids: &HashSet<Uuid>) -> Result<Shelf, StoreError> {
         let subjects: Vec<Uuid> = subjects.iter().copied().collect();
         let case_ids: Vec<Uuid> = case_ids.iter().copied().collect();
-        let mut connection = self.pool().acquire().await?;
+        // one snapshot: a case row and a ledger from two moments contradict each other where money has just come
+        let mut connection = self.pool().begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
         let jobs = jobs::list(&mut *connection, &subjects).await?;
         let cases = cases::list(&mut *connection, &case_ids).await?;
         let of = |subject: Subject| -> Vec<Uuid> {
@@ -89,6 +90,7 @@ impl Engine {
                 });
             }
         }
+        connection.commit().await?;
         Ok(Shelf { jobs, cases, arrivals, sides, sections, attachments: pictures, ledger: postings })
     }
 
