@@ -224,9 +224,10 @@ async fn exists(connection: &mut PgConnection, name: &str) -> Result<bool> {
 
 /// Drops what killed runs have left behind.
 async fn sweep(connection: &mut PgConnection) -> Result<()> {
-    let names: Vec<String> = sqlx::query_scalar("SELECT datname FROM pg_database WHERE datname LIKE 'kezek\\_test\\_%'")
-        .fetch_all(&mut *connection)
-        .await?;
+    let names: Vec<String> =
+        sqlx::query_scalar("SELECT datname FROM pg_database WHERE datname LIKE 'kezek\\_test\\_%'")
+            .fetch_all(&mut *connection)
+            .await?;
     for name in names {
         let Some(pid) = name.strip_prefix(COPY).and_then(|rest| rest.split('_').next()) else {
             bail!("{name} is no name of ours");

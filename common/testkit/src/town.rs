@@ -3,9 +3,11 @@
 //!
 //! Nothing sleeps blindly: whoever waits says what for, looks at the database, and gives up with a report.
 
+mod founding;
 mod people;
 mod watch;
 
+pub use founding::Founding;
 pub use people::{Citizen, Official, Sent};
 pub use watch::{Standing, told};
 
@@ -13,20 +15,19 @@ use crate::database::{Database, Servers};
 use crate::vhosts::Vhost;
 use anyhow::{Context as _, Result, bail, ensure};
 use axum::Router;
-use jiff::civil::{Date, date};
 use kezek::doors::{gateway, questions};
 use kezek::{pipeline, services};
 use kezek_domain::System;
 use kezek_gateway::eds::CmsVerifier;
 use kezek_gateway::{Gateway, GatewayConfig};
-use kezek_runtime::{DoorKit, Engine, Limits, Metrics, Parts, Room, answers, clock_round, housekeeping, reads};
+use kezek_runtime::{DoorKit, Engine, Metrics, Parts, Room, answers, clock_round, housekeeping, reads};
 use kezek_sandbox::{Options, Running};
 use kezek_stage::{Clock, Ids, Kit};
 use kezek_store::checks::{Asked, Checked, Journals, check};
 use kezek_store::crypt::Keyring;
 use kezek_store::{clock, connect};
 use secrecy::SecretString;
-use serde_json::{Value, json};
+use serde_json::Value;
 use sqlx::PgPool;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -39,57 +40,6 @@ use tokio_util::task::TaskTracker;
 const SANDBOX: (&str, &str) = ("demo-sandbox", "");
 /// Longest wait for a room to finish what it has in hand.
 const STOPS_WITHIN: Duration = Duration::from_secs(30);
-
-/// How a town is founded.
-#[derive(Clone, Debug)]
-pub struct Founding {
-    /// Seed of people and identifiers.
-    pub seed: u64,
-    /// How many people: 31 have every plan of 2025 once.
-    pub people: usize,
-    /// The business day of the beginning.
-    pub as_of: Date,
-    /// Stages that do not run at first.
-    pub closed: Vec<&'static str>,
-    /// The engine's bounds.
-    pub limits: Limits,
-    /// Configuration sections of stages, by name.
-    pub config: BTreeMap<&'static str, Value>,
-}
-
-impl Default for Founding {
-    fn default() -> Self {
-        Self {
-            seed: 7,
-            people: 31,
-            as_of: date(2025, 9, 2),
-            closed: Vec::new(),
-            limits: Limits { connections: 8, console_connections: 3, ..Limits::default() },
-            config: BTreeMap::from([("intake", json!({ "iin_profile": "demo" }))]),
-        }
-    }
-}
-
-impl Founding {
-    /// With other people and identifiers.
-    #[must_use]
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = seed;
-        self
-    }
-    /// With so many people.
-    #[must_use]
-    pub fn people(mut self, people: usize) -> Self {
-        self.people = people;
-        self
-    }
-    /// With a stage that does not run at first.
-    #[must_use]
-    pub fn closed(mut self, stage: &'static str) -> Self {
-        self.closed.push(stage);
-        self
-    }
-}
 
 /// A room at work.
 struct AtWork {
@@ -168,20 +118,16 @@ impl Town {
 
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.context("no port is free on loopback")?;
         let callback_url = format!("http://{}{}", listener.local_addr()?, gateway::PATH);
-        let options = Options {
-            port: 0,
-            callback_url,
-            seed: founding.seed,
-            population: founding.people,
-            as_of: founding.as_of,
-        };
+        let options =
+            Options { port: 0, callback_url, seed: founding.seed, population: founding.people, as_of: founding.as_of };
         let sandbox = kezek_sandbox::start(&options).await?;
         clock::set_offset_ms(&owner, sandbox.world.clock.offset() * 1000).await?;
 
         let systems: Vec<_> = System::ALL.iter().map(|s| s.label()).collect();
         let engine = Engine::new(Parts {
             pool: connect(&database.engine_url()?, founding.limits.connections, "kezek town engine").await?,
-            console: connect(&database.console_url()?, founding.limits.console_connections, "kezek town console").await?,
+            console: connect(&database.console_url()?, founding.limits.console_connections, "kezek town console")
+                .await?,
             amqp: vhost.amqp().to_owned(),
             keyring: Keyring::new("k1", &BTreeMap::from([("k1".to_owned(), [7; 32])]), [9; 32])?,
             clock: Clock::system(),
@@ -212,10 +158,8 @@ impl Town {
             .filter_map(|(line, room)| line.routes(&**room, &desk))
             .fold(Router::new(), Router::merge)
             .merge(questions::routes(&pipeline::names(), Arc::clone(&desk.answers), Arc::clone(&desk.reads)));
-        let from = gateway::Config {
-            sender_id: SANDBOX.0.to_owned(),
-            password: SecretString::from(SANDBOX.1.to_owned()),
-        };
+        let from =
+            gateway::Config { sender_id: SANDBOX.0.to_owned(), password: SecretString::from(SANDBOX.1.to_owned()) };
         let callback = gateway::routes(Arc::clone(&desk.answers), from);
         let until = workers.leave.clone();
         tasks.spawn(async move {
@@ -248,7 +192,8 @@ impl Town {
     /// # Errors
     /// Where there is no such stage.
     pub fn opens(&self, stage: &str) -> Result<()> {
-        let room = self.rooms.iter().find(|r| r.name() == stage).with_context(|| format!("there is no stage {stage}"))?;
+        let room =
+            self.rooms.iter().find(|r| r.name() == stage).with_context(|| format!("there is no stage {stage}"))?;
         let stop = CancellationToken::new();
         let task = self.tasks.spawn(Arc::clone(room).run(stop.clone()));
         self.workers.at_work().entry(room.name()).or_default().push(AtWork { stop, task });
@@ -290,7 +235,6 @@ impl Town {
     }
 
     /// The doors, as whoever calls them finds them.
-    #[must_use]
     pub const fn doors(&self) -> &Router {
         &self.doors
     }

@@ -37,8 +37,11 @@ impl Api {
         let mut base = Url::parse(&servers.api).context("KEZEK_RABBITMQ_API_URL is not an address")?;
         let (user, password) = (base.username().to_owned(), base.password().unwrap_or_default().to_owned());
         ensure!(base.set_username("").is_ok() && base.set_password(None).is_ok(), "KEZEK_RABBITMQ_API_URL is odd");
-        let client =
-            Client::builder().timeout(Duration::from_secs(30)).connect_timeout(Duration::from_secs(5)).no_proxy().build()?;
+        let client = Client::builder()
+            .timeout(Duration::from_secs(30))
+            .connect_timeout(Duration::from_secs(5))
+            .no_proxy()
+            .build()?;
         Ok(Self { client, base, user, password })
     }
 

@@ -216,7 +216,9 @@ async fn decide(town: &Town, sent: &[(Plan, CaseId)]) -> Result<()> {
 /// Why an officer would cancel the application of such a person.
 pub(crate) fn cancels(plan: Plan) -> Option<CancelReason> {
     match plan {
-        Plan::CancelledForPhoto | Plan::ExemptCancelled | Plan::PaidAfterCancellation => Some(CancelReason::PhotoQuality),
+        Plan::CancelledForPhoto | Plan::ExemptCancelled | Plan::PaidAfterCancellation => {
+            Some(CancelReason::PhotoQuality)
+        }
         Plan::CancelledForSignature => Some(CancelReason::SignatureQuality),
         Plan::CancelledForVerification => Some(CancelReason::AdditionalVerification),
         _ => None,

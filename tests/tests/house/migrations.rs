@@ -11,7 +11,8 @@ use std::collections::BTreeSet;
 fn sample(version: i64, description: &str) -> Result<String> {
     let name = format!("{version}_{}.sql", description.replace(' ', "_"));
     let path = root().join("schemas/db/samples").join(&name);
-    std::fs::read_to_string(path).with_context(|| format!("schemas/db/samples/{name} is missing: sample rows of that migration"))
+    std::fs::read_to_string(path)
+        .with_context(|| format!("schemas/db/samples/{name} is missing: sample rows of that migration"))
 }
 
 /// Every migration in order, each followed by its samples: a later one meets the rows of all before it.
@@ -22,7 +23,10 @@ pub async fn sampled() -> Result<(Database, PgPool)> {
         let what = || format!("{} {}", migration.version, migration.description);
         sqlx::raw_sql(migration.sql.clone()).execute(&owner).await.with_context(what)?;
         let rows = sample(migration.version, &migration.description)?;
-        sqlx::raw_sql(sqlx::AssertSqlSafe(rows)).execute(&owner).await.with_context(|| format!("samples of {}", what()))?;
+        sqlx::raw_sql(sqlx::AssertSqlSafe(rows))
+            .execute(&owner)
+            .await
+            .with_context(|| format!("samples of {}", what()))?;
     }
     Ok((database, owner))
 }
@@ -40,9 +44,8 @@ async fn every_migration_applies_with_rows_in_place_and_every_table_has_a_sample
     let mut empty = Vec::new();
     for (schema, table) in tables {
         let name = format!("{schema}.{table}");
-        let rows: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {name}")))
-            .fetch_one(&owner)
-            .await?;
+        let rows: i64 =
+            sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {name}"))).fetch_one(&owner).await?;
         if rows == 0 {
             empty.push(name);
         }
@@ -107,6 +110,10 @@ fn no_migration_adds_what_an_older_worker_could_not_fill() {
                    ALTER TABLE a ADD COLUMN h text;";
     assert_eq!(
         unfillable(planted),
-        ["ALTER TABLE A ADD COLUMN B TEXT NOT NULL", "ADD COLUMN D NUMERIC(3, 1) NOT NULL", "ALTER TABLE A ALTER COLUMN G SET NOT NULL"]
+        [
+            "ALTER TABLE A ADD COLUMN B TEXT NOT NULL",
+            "ADD COLUMN D NUMERIC(3, 1) NOT NULL",
+            "ALTER TABLE A ALTER COLUMN G SET NOT NULL"
+        ]
     );
 }

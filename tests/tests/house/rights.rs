@@ -41,12 +41,11 @@ async fn a10_the_console_sees_its_regions_and_without_them_nothing() -> Result<(
     let tables = readable(&owner).await?;
     assert!(tables.contains(&"public.cases".to_owned()) && tables.len() > 8, "{tables:?}");
     for table in &tables {
-        let secured: bool = sqlx::query_scalar(
-            "SELECT relrowsecurity AND relforcerowsecurity FROM pg_class WHERE oid = $1::regclass",
-        )
-        .bind(table)
-        .fetch_one(&owner)
-        .await?;
+        let secured: bool =
+            sqlx::query_scalar("SELECT relrowsecurity AND relforcerowsecurity FROM pg_class WHERE oid = $1::regclass")
+                .bind(table)
+                .fetch_one(&owner)
+                .await?;
         assert!(secured, "{table}: row security is not forced");
     }
     let mut tx = console.begin().await?;
@@ -153,11 +152,20 @@ async fn a_lifecycle_that_cannot_be_is_refused_by_the_database() -> Result<()> {
     for (what, statement) in [
         ("a ticket of nothing", "UPDATE jobs SET ticket = 0".to_owned()),
         ("a case's job of another case", format!("UPDATE jobs SET subject = 'arrival' WHERE subject_id = '{MOVING}'")),
-        ("an answered request without an answer", "UPDATE effects SET answered_at = now() WHERE answer IS NULL".to_owned()),
+        (
+            "an answered request without an answer",
+            "UPDATE effects SET answered_at = now() WHERE answer IS NULL".to_owned(),
+        ),
         ("an open breaker that never opened", "UPDATE breakers SET opened_at = NULL WHERE state = 'open'".to_owned()),
-        ("a clock that is moved in production", "UPDATE business_clock SET profile = 'production', offset_ms = 1".to_owned()),
+        (
+            "a clock that is moved in production",
+            "UPDATE business_clock SET profile = 'production', offset_ms = 1".to_owned(),
+        ),
         ("a replay without a ticket", "UPDATE dead_letters SET state = 'replaying', replay_ticket = NULL".to_owned()),
-        ("a posting of nothing", "INSERT INTO ledger VALUES (gen_random_uuid(), 1, NULL, 'case', 0, 'received', 's', 'r', now())".to_owned()),
+        (
+            "a posting of nothing",
+            "INSERT INTO ledger VALUES (gen_random_uuid(), 1, NULL, 'case', 0, 'received', 's', 'r', now())".to_owned(),
+        ),
         ("a pause without a reason", "UPDATE stage_pauses SET reason = ''".to_owned()),
     ] {
         assert_eq!(refused(&owner, &statement).await?, "23514", "{what}");

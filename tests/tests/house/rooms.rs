@@ -143,7 +143,8 @@ fn only_the_engine_is_built_with_the_brokers_client_and_the_delays() -> Result<(
 #[test]
 fn the_readmes_rooms_name_every_crate() -> Result<()> {
     let readme = std::fs::read_to_string(root().join("README.md"))?;
-    let rooms = readme.split("\n## ").find(|part| part.starts_with("Rooms")).context("README.md has no part `Rooms`")?;
+    let rooms =
+        readme.split("\n## ").find(|part| part.starts_with("Rooms")).context("README.md has no part `Rooms`")?;
     for c in crates()? {
         assert!(rooms.contains(&format!("]({})", c.folder)), "README.md, Rooms: {} is missing", c.folder);
     }

@@ -76,7 +76,10 @@ fn sql_lies_in_the_store_in_reads_and_in_each_stages_own_file() -> Result<()> {
 fn catch_alls(text: &str) -> Vec<usize> {
     let product = text.split("#[cfg(test)]").next().unwrap_or(text);
     let lines = product.lines().enumerate();
-    lines.filter(|(_, l)| code(l).trim_start().starts_with("_ =>") || code(l).contains("| _ =>")).map(|(n, _)| n + 1).collect()
+    lines
+        .filter(|(_, l)| code(l).trim_start().starts_with("_ =>") || code(l).contains("| _ =>"))
+        .map(|(n, _)| n + 1)
+        .collect()
 }
 
 #[test]

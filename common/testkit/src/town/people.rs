@@ -49,10 +49,9 @@ impl Town {
     pub fn citizen(&self, plan: Plan) -> Result<Citizen<'_>> {
         let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
         let people = self.sandbox.world.people.people();
-        let person = people
-            .iter()
-            .find(|p| p.plan == plan && !served.contains(&p.index))
-            .with_context(|| format!("no citizen is left whose plan is `{}`: found the town with more", plan.label()))?;
+        let person = people.iter().find(|p| p.plan == plan && !served.contains(&p.index)).with_context(|| {
+            format!("no citizen is left whose plan is `{}`: found the town with more", plan.label())
+        })?;
         served.insert(person.index);
         Ok(Citizen { town: self, person: person.clone() })
     }

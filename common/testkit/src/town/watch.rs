@@ -42,11 +42,7 @@ impl Town {
     /// Where there is no such case.
     pub async fn standing(&self, case: CaseId) -> Result<Standing> {
         let status = self.case(case).await?.status;
-        Ok(Standing {
-            how: status.label(),
-            stage: status.at().map(ToString::to_string),
-            closing: status.closing(),
-        })
+        Ok(Standing { how: status.label(), stage: status.at().map(ToString::to_string), closing: status.closing() })
     }
 
     /// Waits for something, looking again and again; gives up with a report of what is under way.
@@ -146,15 +142,30 @@ impl Town {
 pub async fn told(town: &Town) -> Result<String> {
     let mut lines = Vec::new();
     for (what, statement) in [
-        ("cases", "SELECT concat_ws(' ', c.id, c.how, c.stage, c.visit, c.closing, 'ticket', j.ticket, 'attempt', j.attempt)
-                   FROM cases c JOIN jobs j ON j.subject_id = c.id WHERE c.how <> 'closed' ORDER BY c.id LIMIT 20"),
-        ("arrivals", "SELECT concat_ws(' ', source, stage, kind, state) FROM arrivals
-                      WHERE state NOT IN ('taken') ORDER BY received_at LIMIT 20"),
-        ("notices", "SELECT concat_ws(' ', kind, stage, visit, state) FROM side_messages WHERE state <> 'ended' LIMIT 20"),
-        ("letters", "SELECT concat_ws(' ', state, stage, cause, detail) FROM dead_letters ORDER BY first_seen LIMIT 10"),
+        (
+            "cases",
+            "SELECT concat_ws(' ', c.id, c.how, c.stage, c.visit, c.closing, 'ticket', j.ticket, 'attempt', j.attempt)
+                   FROM cases c JOIN jobs j ON j.subject_id = c.id WHERE c.how <> 'closed' ORDER BY c.id LIMIT 20",
+        ),
+        (
+            "arrivals",
+            "SELECT concat_ws(' ', source, stage, kind, state) FROM arrivals
+                      WHERE state NOT IN ('taken') ORDER BY received_at LIMIT 20",
+        ),
+        (
+            "notices",
+            "SELECT concat_ws(' ', kind, stage, visit, state) FROM side_messages WHERE state <> 'ended' LIMIT 20",
+        ),
+        (
+            "letters",
+            "SELECT concat_ws(' ', state, stage, cause, detail) FROM dead_letters ORDER BY first_seen LIMIT 10",
+        ),
         ("outbox", "SELECT concat_ws(' ', exchange, routing_key, fault) FROM outbox ORDER BY created_at LIMIT 10"),
-        ("faults", "SELECT concat_ws(' ', case_id, stage, move_label, detail) FROM journal
-                    WHERE move_label IN ('retry', 'park', 'again') ORDER BY recorded_at DESC LIMIT 10"),
+        (
+            "faults",
+            "SELECT concat_ws(' ', case_id, stage, move_label, detail) FROM journal
+                    WHERE move_label IN ('retry', 'park', 'again') ORDER BY recorded_at DESC LIMIT 10",
+        ),
         ("breakers", "SELECT concat_ws(' ', system, state, reason) FROM breakers WHERE state = 'open'"),
     ] {
         let rows: Vec<String> = sqlx::query_scalar(statement).fetch_all(&town.owner).await?;

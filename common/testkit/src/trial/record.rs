@@ -39,9 +39,18 @@ const ROWS: &[(&str, &str)] = &[
     ("ledger", "SELECT concat_ws(' ', line, account, amount_tiyn, kind, source) FROM ledger WHERE case_id = $1"),
     ("dossier", "SELECT concat_ws(' ', section, stage, visit, version) FROM dossier WHERE case_id = $1"),
     ("attachments", "SELECT concat_ws(' ', which, media_type) FROM attachments WHERE case_id = $1"),
-    ("side_messages", "SELECT concat_ws(' ', kind, stage, visit, state, outcome) FROM side_messages WHERE case_id = $1"),
-    ("arrivals", "SELECT concat_ws(' ', source, stage, kind, version, state, money_kind) FROM arrivals WHERE case_id = $1"),
-    ("outbox", "SELECT concat_ws(' ', o.exchange, o.routing_key) FROM outbox o JOIN jobs j USING (subject_id) WHERE j.case_id = $1"),
+    (
+        "side_messages",
+        "SELECT concat_ws(' ', kind, stage, visit, state, outcome) FROM side_messages WHERE case_id = $1",
+    ),
+    (
+        "arrivals",
+        "SELECT concat_ws(' ', source, stage, kind, version, state, money_kind) FROM arrivals WHERE case_id = $1",
+    ),
+    (
+        "outbox",
+        "SELECT concat_ws(' ', o.exchange, o.routing_key) FROM outbox o JOIN jobs j USING (subject_id) WHERE j.case_id = $1",
+    ),
     ("dead_letters", "SELECT concat_ws(' ', state, stage) FROM dead_letters WHERE case_id = $1 AND state <> 'closed'"),
 ];
 
@@ -74,6 +83,13 @@ impl Record {
             }
         }
         Ok(Self(record))
+    }
+
+    /// Notices whose doubt is known, from outside, to be none count as sent.
+    pub(super) fn doubts_ended(&mut self) {
+        for row in self.0.get_mut("side_messages").into_iter().flatten() {
+            *row = row.replace(" ended sent-in-doubt", " ended sent");
+        }
     }
 
     /// What another has otherwise, line by line.

@@ -1,0 +1,57 @@
+//! What a town is founded with: people, day, bounds, and which stages do not run at first.
+
+use jiff::civil::{Date, date};
+use kezek_runtime::Limits;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// How a town is founded.
+#[derive(Clone, Debug)]
+pub struct Founding {
+    /// Seed of people and identifiers.
+    pub seed: u64,
+    /// How many people: 31 have every plan of 2025 once.
+    pub people: usize,
+    /// The business day of the beginning.
+    pub as_of: Date,
+    /// Stages that do not run at first.
+    pub closed: Vec<&'static str>,
+    /// The engine's bounds.
+    pub limits: Limits,
+    /// Configuration sections of stages, by name.
+    pub config: BTreeMap<&'static str, Value>,
+}
+
+impl Default for Founding {
+    fn default() -> Self {
+        Self {
+            seed: 7,
+            people: 31,
+            as_of: date(2025, 9, 2),
+            closed: Vec::new(),
+            limits: Limits { connections: 8, console_connections: 3, ..Limits::default() },
+            config: BTreeMap::from([("intake", json!({ "iin_profile": "demo" }))]),
+        }
+    }
+}
+
+impl Founding {
+    /// With other people and identifiers.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+    /// With so many people.
+    #[must_use]
+    pub fn people(mut self, people: usize) -> Self {
+        self.people = people;
+        self
+    }
+    /// With a stage that does not run at first.
+    #[must_use]
+    pub fn closed(mut self, stage: &'static str) -> Self {
+        self.closed.push(stage);
+        self
+    }
+}
