@@ -14,11 +14,11 @@ use serde_json::json;
 use std::collections::BTreeMap;
 
 /// Days after which an order that nobody paid has lapsed.
-fn past_the_term() -> i64 {
+pub fn past_the_term() -> i64 {
     i64::from(Rules::built_in().terms().payment_days) + 1
 }
 
-fn duty(sandbox: &Running) -> Tiyn {
+pub fn duty(sandbox: &Running) -> Tiyn {
     duty_on(sandbox.world.people.as_of())
 }
 
@@ -155,26 +155,11 @@ async fn a3_15_money_that_names_no_case_is_listed_and_lies_in_suspense() -> Resu
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a2_a11_everybody_ends_as_planned() -> Result<()> {
     let town = Town::founded(Founding::default().seed(107)).await?;
-    let mut sent: Vec<(Plan, CaseId)> = Vec::new();
-    for plan in Plan::cycle(town.sandbox.world.people.as_of()).into_iter().take(31) {
-        let citizen = town.citizen(plan)?;
-        let body = citizen.application(&format!("request-{}", citizen.person.index))?;
-        let first = citizen.sends(body.clone()).await?;
-        if plan == Plan::SubmittedTwice {
-            assert_eq!(citizen.sends(body).await?.case, first.case);
-        }
-        sent.push((plan, first.case));
-    }
+    let sent = everybody_applies(&town).await?;
     // decided, made, handed over; then the clock passes for whoever has not paid
-    for leap in [true, false] {
-        for _ in 0..3 {
-            town.rest().await?;
-            decide(&town, &sent).await?;
-        }
-        if leap {
-            town.clock_passes(past_the_term()).await?;
-        }
-    }
+    everybody_decides(&town, &sent).await?;
+    town.clock_passes(past_the_term()).await?;
+    everybody_decides(&town, &sent).await?;
     for (plan, case) in &sent {
         let outlook = plan.outlook(duty(&town.sandbox));
         assert_eq!(town.until_closed(*case).await?, outlook.end.closing(), "{plan:?}");
@@ -188,6 +173,30 @@ async fn a2_a11_everybody_ends_as_planned() -> Result<()> {
         assert_eq!(ledger.statements().refunds.len(), refunds as usize);
     }
     town.finish().await
+}
+
+/// One citizen of every plan of 2025 applies.
+pub async fn everybody_applies(town: &Town) -> Result<Vec<(Plan, CaseId)>> {
+    let mut sent = Vec::new();
+    for plan in Plan::cycle(town.sandbox.world.people.as_of()).into_iter().take(31) {
+        let citizen = town.citizen(plan)?;
+        let body = citizen.application(&format!("request-{}", citizen.person.index))?;
+        let first = citizen.sends(body.clone()).await?;
+        if plan == Plan::SubmittedTwice {
+            assert_eq!(citizen.sends(body).await?.case, first.case);
+        }
+        sent.push((plan, first.case));
+    }
+    Ok(sent)
+}
+
+/// Officers and issuers decide until nobody waits for them any more.
+pub async fn everybody_decides(town: &Town, sent: &[(Plan, CaseId)]) -> Result<()> {
+    for _ in 0..3 {
+        town.rest().await?;
+        decide(town, sent).await?;
+    }
+    town.rest().await
 }
 
 /// Officers and issuers decide whatever waits for them, as the plans say.
@@ -214,7 +223,7 @@ async fn decide(town: &Town, sent: &[(Plan, CaseId)]) -> Result<()> {
 }
 
 /// Why an officer would cancel the application of such a person.
-pub(crate) fn cancels(plan: Plan) -> Option<CancelReason> {
+fn cancels(plan: Plan) -> Option<CancelReason> {
     match plan {
         Plan::CancelledForPhoto | Plan::ExemptCancelled | Plan::PaidAfterCancellation => {
             Some(CancelReason::PhotoQuality)
