@@ -83,7 +83,7 @@ impl Killer {
     /// So many kills.
     #[must_use]
     pub fn new(seed: u64, wanted: u32) -> Self {
-        Self { wanted, done: 0, last: None, chance: stream(seed, "kill-workers", 0) }
+        Self { wanted, done: 0, last: None, chance: stream(seed, "whom to kill", 0) }
     }
 
     /// How many are still to come.
