@@ -61,7 +61,7 @@ impl Default for Limits {
             confirm_seconds: 10,
             sweep_after_seconds: 3,
             outbox_full_seconds: 60,
-            connections: 12,
+            connections: 24,
             console_connections: 4,
         }
     }

@@ -1,0 +1,151 @@
+//! The bare hop: consume, one transaction of four set-based statements, publish with confirm, ack. No stages, no law.
+
+use crate::{Measured, measured};
+use anyhow::{Context as _, Result};
+use futures_util::{FutureExt as _, StreamExt as _};
+use kezek_testkit::database::{Database, Servers};
+use kezek_testkit::vhosts::Vhost;
+use lapin::options::{
+    BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
+};
+use lapin::types::FieldTable;
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
+use sqlx::{Executor as _, PgPool};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+const TABLES: &str = "
+CREATE SCHEMA IF NOT EXISTS bare;
+CREATE TABLE bare.inbox (id uuid PRIMARY KEY, at timestamptz NOT NULL DEFAULT now());
+CREATE TABLE bare.state (app uuid PRIMARY KEY, stage integer NOT NULL, version bigint NOT NULL);
+CREATE TABLE bare.event (app uuid NOT NULL, version bigint NOT NULL, body bytea NOT NULL, PRIMARY KEY (app, version));
+CREATE TABLE bare.outbox (id uuid PRIMARY KEY, body bytea NOT NULL);";
+
+/// `hops` hops, six per application, through the queues of the main line.
+pub async fn run(servers: &Servers, hops: u64) -> Result<Measured> {
+    let database = Database::on(servers).await?;
+    let owner = database.owner().await?;
+    owner.execute(TABLES).await?;
+    let topology = crate::kezek::topology();
+    let vhost = Vhost::lease(servers, &topology).await?;
+    let applications = hops / 6;
+    let connection = Connection::connect(vhost.amqp(), ConnectionProperties::default()).await?;
+    let publish = connection.create_channel().await?;
+    publish.confirm_select(ConfirmSelectOptions::default()).await?;
+    let ids: Vec<Uuid> = (0..applications).map(|i| Uuid::from_u128(u128::from(i) + 1)).collect();
+    sqlx::query("INSERT INTO bare.state SELECT *, 0, 0 FROM unnest($1::uuid[])").bind(&ids).execute(&owner).await?;
+    for chunk in ids.chunks(500) {
+        send(&publish, "intake", chunk.iter().map(|id| (*id, 0))).await?;
+    }
+    let done = Arc::new(AtomicU64::new(0));
+    let result = measured("bare hop", async {
+        let mut stages = Vec::new();
+        for (i, queue) in crate::stages::NAMES.iter().enumerate() {
+            let next = crate::stages::NAMES.get(i + 1).copied();
+            let (url, pool, done) = (vhost.amqp().to_owned(), owner.clone(), Arc::clone(&done));
+            stages.push(tokio::spawn(stage(url, queue, next, pool, done)));
+        }
+        while done.load(Ordering::Relaxed) < applications * 6 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        for stage in stages {
+            stage.abort();
+        }
+        Ok(applications * 6)
+    })
+    .await?;
+    vhost.purge().await?;
+    Ok(result)
+}
+
+async fn send(channel: &Channel, queue: &str, messages: impl Iterator<Item = (Uuid, i64)>) -> Result<()> {
+    let body = [b'x'; 200];
+    let mut waiting = Vec::new();
+    for (app, version) in messages {
+        let properties = BasicProperties::default()
+            .with_delivery_mode(2)
+            .with_message_id(format!("{app}/{version}").as_str().into());
+        let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+        waiting.push(channel.basic_publish("kezek.work".into(), queue.into(), options, &body, properties).await?);
+    }
+    for confirm in waiting {
+        anyhow::ensure!(matches!(confirm.await?, lapin::Confirmation::Ack(None)), "not confirmed");
+    }
+    Ok(())
+}
+
+async fn stage(
+    url: String,
+    queue: &'static str,
+    next: Option<&'static str>,
+    pool: PgPool,
+    done: Arc<AtomicU64>,
+) -> Result<()> {
+    let connection = Connection::connect(&url, ConnectionProperties::default()).await?;
+    let channel = connection.create_channel().await?;
+    let publish = connection.create_channel().await?;
+    publish.confirm_select(ConfirmSelectOptions::default()).await?;
+    channel.basic_qos(800, BasicQosOptions { global: false }).await?;
+    let mut stream = channel
+        .basic_consume(queue.into(), "bare".into(), BasicConsumeOptions::default(), FieldTable::default())
+        .await?;
+    let publishing = Arc::new(Semaphore::new(4));
+    while let Some(first) = stream.next().await {
+        let mut batch = vec![first?];
+        while batch.len() < 200 {
+            match stream.next().now_or_never() {
+                Some(Some(next)) => batch.push(next?),
+                _ => break,
+            }
+        }
+        let mut apps = Vec::with_capacity(batch.len());
+        let mut versions = Vec::with_capacity(batch.len());
+        let mut ids = Vec::with_capacity(batch.len());
+        for delivery in &batch {
+            let id = delivery.properties.message_id().as_ref().context("no id")?.to_string();
+            let (app, version) = id.split_once('/').context("odd id")?;
+            apps.push(app.parse::<Uuid>()?);
+            versions.push(version.parse::<i64>()? + 1);
+            ids.push(Uuid::new_v5(&Uuid::NAMESPACE_OID, id.as_bytes()));
+        }
+        let bodies = vec![vec![b'y'; 400]; apps.len()];
+        let mut tx = pool.begin().await?;
+        sqlx::query("INSERT INTO bare.inbox (id) SELECT * FROM unnest($1::uuid[]) ON CONFLICT DO NOTHING")
+            .bind(&ids)
+            .execute(&mut *tx)
+            .await?;
+        sqlx::query("UPDATE bare.state SET version = n.v, stage = stage + 1 FROM unnest($1::uuid[], $2::bigint[]) AS n (a, v) WHERE app = n.a")
+            .bind(&apps)
+            .bind(&versions)
+            .execute(&mut *tx)
+            .await?;
+        sqlx::query("INSERT INTO bare.event SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bytea[])")
+            .bind(&apps)
+            .bind(&versions)
+            .bind(&bodies)
+            .execute(&mut *tx)
+            .await?;
+        sqlx::query("INSERT INTO bare.outbox SELECT * FROM unnest($1::uuid[], $2::bytea[]) ON CONFLICT DO NOTHING")
+            .bind(&ids)
+            .bind(&bodies)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        let turn = Arc::clone(&publishing).acquire_owned().await?;
+        let (publish, channel, done) = (publish.clone(), channel.clone(), Arc::clone(&done));
+        let last = batch.last().map(|d| d.delivery_tag).unwrap_or_default();
+        let n = apps.len() as u64;
+        tokio::spawn(async move {
+            if let Some(next) = next {
+                send(&publish, next, apps.into_iter().zip(versions)).await?;
+            }
+            channel.basic_ack(last, BasicAckOptions { multiple: true }).await?;
+            done.fetch_add(n, Ordering::Relaxed);
+            drop(turn);
+            anyhow::Ok(())
+        });
+    }
+    Ok(())
+}
