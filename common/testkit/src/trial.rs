@@ -173,14 +173,25 @@ async fn send(town: &Town, ordeal: Ordeal, job: &JobRow) -> Result<()> {
     publish(town, &rows).await
 }
 
-/// The messages of before come once more, after everything was settled.
+/// The messages of before come once more, after everything was settled; those of answers too.
 async fn again(town: &Town, stage: &str, tried: &[Before]) -> Result<()> {
-    let old: Vec<OutboxRow> = tried
+    let mut old: Vec<OutboxRow> = tried
         .iter()
         .filter(|b| matches!(b.ordeal, Ordeal::AfterCommit | Ordeal::SameBatch))
         .flat_map(|b| &b.jobs)
         .map(|job| town.engine.message(job, None, false))
         .collect();
+    let cases: Vec<Uuid> = tried.iter().map(|b| b.case.0).collect();
+    let answers: Vec<Uuid> = sqlx::query_scalar(
+        "SELECT j.subject_id FROM jobs j JOIN arrivals a ON a.id = j.subject_id
+         WHERE a.case_id = ANY ($1) AND j.stage = $2 AND j.ticket > 1",
+    )
+    .bind(&cases)
+    .bind(stage)
+    .fetch_all(&town.owner)
+    .await?;
+    let answers = jobs::list(&town.owner, &answers).await?;
+    old.extend(answers.into_values().map(|job| town.engine.message(&JobRow { ticket: 1, ..job }, None, false)));
     let stale = town.engine.metrics().stale.with_label_values(&[stage]);
     let before = stale.get();
     publish(town, &old).await?;
