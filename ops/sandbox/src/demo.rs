@@ -27,6 +27,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use jiff::civil::Date;
+use kezek_domain::Service;
+use kezek_domain::rules::Rules;
 use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -136,6 +138,12 @@ struct Town {
 impl Town {
     async fn found(demo: Demo, stop: CancellationToken) -> anyhow::Result<Self> {
         let began = Instant::now();
+        let lawful = Rules::built_in().legal_basis(&Service::ID_CARD_RENEWAL, demo.as_of).is_some();
+        anyhow::ensure!(
+            lawful,
+            "--as-of {}: the service has no legal basis on that day; choose one like 2025-09-02",
+            demo.as_of
+        );
         let view = View::open().await?;
         let broker = Broker::open()?;
         let path = demo.folder.clone().unwrap_or_else(|| match std::env::var_os("KEZEK_STACK_STATE") {
@@ -297,7 +305,8 @@ impl Town {
         let mut search = Search::of(&self.sandbox.world.people);
         let messages = self.broker.close_tap().await?;
         let pages = self.pages().await?;
-        evidence::search(&mut search, &self.view.pool, &messages, &self.workers.logs(), &pages).await?;
+        let logs = [self.workers.logs(), stack_logs()?].concat();
+        evidence::search(&mut search, &self.view.pool, &messages, &logs, &pages).await?;
         let searched = search.searched.clone();
         let checked = evidence::check(&self.kezek).await?;
         let world = &self.sandbox.world;
@@ -415,6 +424,20 @@ impl Town {
         self.workers.stop().await;
         self.sandbox.stop().await
     }
+}
+
+/// The logs of the private broker and database: what lies as `*.log` in the stack's folder and in the servers' own.
+fn stack_logs() -> anyhow::Result<Vec<PathBuf>> {
+    let Some(state) = std::env::var_os("KEZEK_STACK_STATE").map(PathBuf::from) else { return Ok(Vec::new()) };
+    let mut logs = Vec::new();
+    for folder in [state.clone(), state.join("postgres"), state.join("postgres/log"), state.join("rabbitmq/log")] {
+        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+        for entry in entries {
+            let path = entry?.path();
+            logs.extend(Some(path).filter(|path| path.extension().is_some_and(|ext| ext == "log")));
+        }
+    }
+    Ok(logs)
 }
 
 type Sending = JoinHandle<anyhow::Result<Vec<Sent>>>;
