@@ -6,10 +6,16 @@ use kezek_stage::{BoxFuture, Earlier, EffectKey, Effects};
 use kezek_store::effects::{self, Known};
 use serde_json::Value;
 use sqlx::PgPool;
+use std::time::Duration;
 
 /// Effects in the `effects` table.
 #[derive(Clone, Debug)]
-pub struct StoredEffects(pub PgPool);
+pub struct StoredEffects {
+    /// Where they lie.
+    pub pool: PgPool,
+    /// How long a receiver may still act on a request: before that, an unanswered one is not judged.
+    pub may_act: Duration,
+}
 
 impl Effects for StoredEffects {
     fn intend<'a>(
@@ -21,18 +27,23 @@ impl Effects for StoredEffects {
         operation: &'a str,
     ) -> BoxFuture<'a, Result<Earlier, Fault>> {
         Box::pin(async move {
-            Ok(match effects::intend(&self.0, key.as_str(), case.0, stage, system.label(), operation).await? {
+            Ok(match effects::intend(&self.pool, key.as_str(), case.0, stage, system.label(), operation).await? {
                 Known::New => Earlier::New,
-                Known::Unanswered => Earlier::Unanswered,
+                // another worker's call may be under way this very moment, or a slow receiver still at it
+                Known::Unanswered(age) if age < self.may_act.as_secs_f64() => {
+                    let rest = Duration::from_secs_f64((self.may_act.as_secs_f64() - age).max(0.0));
+                    return Err(Fault::transient("effect-under-way", key.to_string()).after(rest));
+                }
+                Known::Unanswered(_) => Earlier::Unanswered,
                 Known::Answered(answer) => Earlier::Answered(answer),
             })
         })
     }
     fn answered<'a>(&'a self, key: &'a EffectKey, answer: Value) -> BoxFuture<'a, Result<(), Fault>> {
-        Box::pin(async move { Ok(effects::answered(&self.0, key.as_str(), &answer).await?) })
+        Box::pin(async move { Ok(effects::answered(&self.pool, key.as_str(), &answer).await?) })
     }
     fn forget<'a>(&'a self, key: &'a EffectKey) -> BoxFuture<'a, Result<(), Fault>> {
-        Box::pin(async move { Ok(effects::forget(&self.0, key.as_str()).await?) })
+        Box::pin(async move { Ok(effects::forget(&self.pool, key.as_str()).await?) })
     }
 }
 

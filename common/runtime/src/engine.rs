@@ -38,6 +38,8 @@ pub struct Limits {
     pub attempts: u32,
     /// Seconds an attempt may take before it counts as a transient fault.
     pub work_seconds: u64,
+    /// Seconds a receiver may still act on a request whose answer is missing; longer than the longest call.
+    pub effect_seconds: u64,
     /// Seconds a confirm may take before its row is left to the sweeper.
     pub confirm_seconds: u64,
     /// Seconds after which the sweeper takes a row that nobody confirmed.
@@ -58,6 +60,7 @@ impl Default for Limits {
             in_flight: 64,
             attempts: 8,
             work_seconds: 60,
+            effect_seconds: 20,
             confirm_seconds: 10,
             sweep_after_seconds: 3,
             outbox_full_seconds: 60,

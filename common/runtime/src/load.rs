@@ -213,7 +213,10 @@ impl Engine {
             head.id,
             S::NAME,
             self.clock().clone(),
-            Arc::new(crate::effects::StoredEffects(self.pool().clone())),
+            Arc::new(crate::effects::StoredEffects {
+                pool: self.pool().clone(),
+                may_act: std::time::Duration::from_secs(self.limits().effect_seconds),
+            }),
             Arc::clone(self.breakers()) as Arc<dyn kezek_stage::Breakers>,
         )
     }

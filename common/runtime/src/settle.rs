@@ -95,7 +95,7 @@ impl Engine {
                 // not this job's fault: the system is down for everybody, or a newer worker is coming
                 let spent = !matches!(
                     *cause,
-                    "breaker-open" | "newer-message" | "newer-flow" | "newer-section" | "database-away"
+                    "breaker-open" | "effect-under-way" | "newer-message" | "newer-flow" | "newer-section" | "database-away"
                 );
                 if spent && attempt >= self.limits().attempts {
                     return AfterFault::Park { cause: "exhausted".to_owned(), detail: format!("{cause}: {detail}") };

@@ -10,8 +10,8 @@ use uuid::Uuid;
 pub enum Known {
     /// The intent has just been committed.
     New,
-    /// Intended before, never answered.
-    Unanswered,
+    /// Intended so many seconds of real time ago, not answered yet.
+    Unanswered(f64),
     /// Answered before.
     Answered(Value),
 }
@@ -42,8 +42,14 @@ pub async fn intend(
     if done.rows_affected() == 1 {
         return Ok(Known::New);
     }
-    let answer = sqlx::query_scalar!("SELECT answer FROM effects WHERE key = $1", key).fetch_optional(pool).await?;
-    Ok(answer.flatten().map_or(Known::Unanswered, Known::Answered))
+    let known = sqlx::query!(
+        r#"SELECT answer, extract(epoch FROM now() - intended_at)::float8 AS "age!" FROM effects WHERE key = $1"#,
+        key
+    )
+    .fetch_optional(pool)
+    .await?;
+    // gone again: whoever intended it has taken it back just now, and it may be intended anew in a moment
+    Ok(known.map_or(Known::Unanswered(0.0), |k| k.answer.map_or(Known::Unanswered(k.age), Known::Answered)))
 }
 
 /// Commits the answer.

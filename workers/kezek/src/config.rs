@@ -204,6 +204,7 @@ impl Config {
         within("engine.in_flight", e.in_flight as u64, 1, 10_000)?;
         within("engine.attempts", u64::from(e.attempts), 1, 1000)?;
         within("engine.work_seconds", e.work_seconds, 1, 1500)?;
+        within("engine.effect_seconds", e.effect_seconds, 1, 3600)?;
         within("engine.confirm_seconds", e.confirm_seconds, 1, 600)?;
         within("engine.sweep_after_seconds", e.sweep_after_seconds, 1, 600)?;
         within("engine.connections", u64::from(e.connections), 2, 1000)?;
@@ -223,6 +224,10 @@ impl Config {
         if self.gateway.total_timeout_ms >= e.work_seconds.saturating_mul(1000) {
             let what = "one call may not outlast the attempt that makes it; give less";
             return against("gateway.total_timeout_ms", "engine.work_seconds", what);
+        }
+        if e.effect_seconds.saturating_mul(1000) <= self.gateway.total_timeout_ms {
+            let what = "a call that is still under way would be held to be in doubt; give more";
+            return against("engine.effect_seconds", "gateway.total_timeout_ms", what);
         }
         let longest = kezek_runtime::LADDER.iter().map(|r| r.wait.as_secs_f64()).fold(0.0, f64::max);
         if !self.rules.profile.is_play() && self.check.unseen_seconds <= longest {

@@ -61,6 +61,7 @@ fn a_value_of_another_type_or_range_is_refused_by_its_path() {
 fn contradicting_keys_are_refused_and_both_are_named() {
     for (file, one, other) in [
         ("[engine]\nprefetch = 10", "engine.prefetch", "engine.batch"),
+        ("[engine]\neffect_seconds = 15", "engine.effect_seconds", "gateway.total_timeout_ms"),
         ("[engine]\noutbox_full_seconds = 3", "engine.outbox_full_seconds", "engine.sweep_after_seconds"),
         ("[gateway]\ntotal_timeout_ms = 60000", "gateway.total_timeout_ms", "engine.work_seconds"),
         ("[stage.intake]\nmax_request_bytes = 33554432", "stage.intake.max_request_bytes", "doors.max_body_bytes"),

@@ -29,7 +29,7 @@ impl Default for Founding {
             people: 31,
             as_of: date(2025, 9, 2),
             closed: Vec::new(),
-            limits: Limits { connections: 8, console_connections: 3, ..Limits::default() },
+            limits: Limits { connections: 8, console_connections: 3, effect_seconds: 2, ..Limits::default() },
             config: BTreeMap::from([("intake", json!({ "iin_profile": "demo" }))]),
         }
     }

@@ -85,13 +85,6 @@ impl Record {
         Ok(Self(record))
     }
 
-    /// Notices whose doubt is known, from outside, to be none count as sent.
-    pub(super) fn doubts_ended(&mut self) {
-        for row in self.0.get_mut("side_messages").into_iter().flatten() {
-            *row = row.replace(" ended sent-in-doubt", " ended sent");
-        }
-    }
-
     /// What another has otherwise, line by line.
     #[must_use]
     pub fn difference(&self, other: &Self) -> String {
