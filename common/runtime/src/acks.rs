@@ -1,6 +1,10 @@
 //! One owner of a channel's acknowledgements. A batch acks the highest contiguous tag at once; what is finished
 //! beyond a slow neighbour is acked alone, so that nobody waits for the slowest.
+//!
+//! What is due is worked out and sent in one turn: an ack of everything up to a tag that overtook another's single ack
+//! would take that tag with it, and the broker closes a channel that names a tag it does not know.
 
+use kezek_stage::BoxFuture;
 use lapin::Channel;
 use lapin::options::{BasicAckOptions, BasicRejectOptions};
 use std::collections::BTreeMap;
@@ -11,9 +15,34 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Acks(Arc<Inner>);
 
 struct Inner {
-    channel: Channel,
+    wire: Box<dyn Wire>,
     // tag -> finished
     open: Mutex<BTreeMap<u64, bool>>,
+    // held while what is due is worked out and sent
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// Where acknowledgements go. A channel that is gone takes none.
+trait Wire: Send + Sync {
+    fn ack(&self, tag: u64, multiple: bool) -> BoxFuture<'_, ()>;
+    fn put_back(&self, tag: u64) -> BoxFuture<'_, ()>;
+}
+
+impl Wire for Channel {
+    fn ack(&self, tag: u64, multiple: bool) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            if let Err(error) = self.basic_ack(tag, BasicAckOptions { multiple }).await {
+                tracing::debug!(%error, "an ack could not be sent: its channel is gone");
+            }
+        })
+    }
+    fn put_back(&self, tag: u64) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            if let Err(error) = self.basic_reject(tag, BasicRejectOptions { requeue: true }).await {
+                tracing::debug!(%error, "a delivery could not be put back: its channel is gone");
+            }
+        })
+    }
 }
 
 impl std::fmt::Debug for Acks {
@@ -54,7 +83,10 @@ impl Acks {
     /// The acknowledgements of a channel.
     #[must_use]
     pub fn new(channel: Channel) -> Self {
-        Self(Arc::new(Inner { channel, open: Mutex::default() }))
+        Self::on(Box::new(channel))
+    }
+    fn on(wire: Box<dyn Wire>) -> Self {
+        Self(Arc::new(Inner { wire, open: Mutex::default(), turn: tokio::sync::Mutex::default() }))
     }
     /// Whether both are of one channel.
     #[must_use]
@@ -68,26 +100,20 @@ impl Acks {
     /// Deliveries are settled and their successors confirmed: they may go. A channel that is gone takes no acks;
     /// its deliveries come again and are recognised by their tickets.
     pub async fn done(&self, tags: &[u64]) {
+        let _turn = self.0.turn.lock().await;
         let due = due(&mut self.0.open.lock().unwrap_or_else(PoisonError::into_inner), tags);
         if let Some(tag) = due.up_to {
-            self.ack(tag, true).await;
+            self.0.wire.ack(tag, true).await;
         }
         for tag in due.single {
-            self.ack(tag, false).await;
+            self.0.wire.ack(tag, false).await;
         }
     }
     /// Puts a delivery back; counts towards the delivery limit on every version (a nack does not on 4.3).
     pub async fn again(&self, tag: u64) {
+        let _turn = self.0.turn.lock().await;
         self.0.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&tag);
-        let options = BasicRejectOptions { requeue: true };
-        if let Err(error) = self.0.channel.basic_reject(tag, options).await {
-            tracing::debug!(%error, "a delivery could not be put back: its channel is gone");
-        }
-    }
-    async fn ack(&self, tag: u64, multiple: bool) {
-        if let Err(error) = self.0.channel.basic_ack(tag, BasicAckOptions { multiple }).await {
-            tracing::debug!(%error, "an ack could not be sent: its channel is gone");
-        }
+        self.0.wire.put_back(tag).await;
     }
 }
 
@@ -103,5 +129,66 @@ mod tests {
         assert_eq!(due(&mut open, &[6, 6]), Due { up_to: None, single: vec![6] });
         assert_eq!(due(&mut open, &[5]), Due { up_to: Some(5), single: vec![] });
         assert!(open.is_empty());
+    }
+
+    /// A broker's side of one channel: what it still waits for, and how often it was told of a tag that it does not.
+    #[derive(Default)]
+    struct Unacked {
+        tags: Mutex<std::collections::BTreeSet<u64>>,
+        put_back: Mutex<Vec<u64>>,
+        unknown: std::sync::atomic::AtomicU32,
+    }
+
+    impl Unacked {
+        async fn heard(&self, tag: u64, multiple: bool, put_back: bool) {
+            // on its way for a while, a different one for each
+            for _ in 0..tag * 7 % 5 {
+                tokio::task::yield_now().await;
+            }
+            let mut tags = self.tags.lock().unwrap();
+            if !tags.contains(&tag) {
+                self.unknown.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            }
+            tags.retain(|t| if multiple { *t > tag } else { *t != tag });
+            if put_back {
+                self.put_back.lock().unwrap().push(tag);
+            }
+        }
+    }
+
+    impl Wire for Arc<Unacked> {
+        fn ack(&self, tag: u64, multiple: bool) -> BoxFuture<'_, ()> {
+            Box::pin(self.heard(tag, multiple, false))
+        }
+        fn put_back(&self, tag: u64) -> BoxFuture<'_, ()> {
+            Box::pin(self.heard(tag, false, true))
+        }
+    }
+
+    #[tokio::test]
+    async fn batches_that_are_acked_side_by_side_name_no_tag_twice() {
+        let broker = Arc::new(Unacked::default());
+        let acks = Acks::on(Box::new(Arc::clone(&broker)));
+        for tag in 1..=300 {
+            broker.tags.lock().unwrap().insert(tag);
+            acks.taken(tag);
+        }
+        // each batch has every sixth tag: the single acks of one lie below the cumulative ack of another
+        let batches = (0..6).map(|batch| {
+            let acks = acks.clone();
+            async move {
+                for some in (1..=300).filter(|tag| tag % 6 == batch).collect::<Vec<u64>>().chunks(3) {
+                    match some {
+                        [93, ..] => acks.again(93).await,
+                        some => acks.done(some).await,
+                    }
+                }
+            }
+        });
+        futures_util::future::join_all(batches).await;
+        assert_eq!(broker.unknown.load(std::sync::atomic::Ordering::Relaxed), 0);
+        assert_eq!(*broker.put_back.lock().unwrap(), [93]);
+        // the rest of its batch was given up with it
+        assert_eq!(broker.tags.lock().unwrap().len(), 2);
     }
 }
