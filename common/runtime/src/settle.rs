@@ -95,7 +95,12 @@ impl Engine {
                 // not this job's fault: the system is down for everybody, or a newer worker is coming
                 let spent = !matches!(
                     *cause,
-                    "breaker-open" | "effect-under-way" | "newer-message" | "newer-flow" | "newer-section" | "database-away"
+                    "breaker-open"
+                        | "effect-under-way"
+                        | "newer-message"
+                        | "newer-flow"
+                        | "newer-section"
+                        | "database-away"
                 );
                 if spent && attempt >= self.limits().attempts {
                     return AfterFault::Park { cause: "exhausted".to_owned(), detail: format!("{cause}: {detail}") };
@@ -332,7 +337,8 @@ impl Engine {
     ) -> Result<Result<String, Fault>, StoreError> {
         match turn {
             Turn::Done(outcome) => {
-                let planned = case.flow.clone().and_then(|flow| Ok((flow, flow.step::<S>(outcome)?, outcome.sections()?)));
+                let planned =
+                    case.flow.clone().and_then(|flow| Ok((flow, flow.step::<S>(outcome)?, outcome.sections()?)));
                 let (flow, step, sections) = match planned {
                     Ok(planned) => planned,
                     Err(fault) => return Ok(Err(fault)),
@@ -804,7 +810,8 @@ impl Engine {
 }
 
 fn refund_entry(case: &Guarded<'_>) -> Entry {
-    let stage = case.flow.as_ref().ok().and_then(|f| f.refund_stage()).cloned().unwrap_or_else(|| StageName::new("refund"));
+    let stage =
+        case.flow.as_ref().ok().and_then(|f| f.refund_stage()).cloned().unwrap_or_else(|| StageName::new("refund"));
     let visit = case.row.entered(stage.as_str()) + 1;
     Entry { stage, visit }
 }

@@ -20,6 +20,7 @@ mod shell;
 mod view;
 mod workers;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +30,7 @@ use clap::Args;
 use jiff::civil::Date;
 use kezek_domain::Service;
 use kezek_domain::rules::Rules;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -344,6 +345,7 @@ impl Town {
             "calls": world.ledger().calls.values().sum::<u64>(),
             "messages_back": counts.messages,
             "messages_searched": messages.len(),
+            "errors_logged": errors_logged(&self.workers.logs())?,
             "searched": searched,
         });
         let judged = serde_json::to_value(&judgement)?;
@@ -424,6 +426,22 @@ impl Town {
         self.workers.stop().await;
         self.sandbox.stop().await
     }
+}
+
+/// What the workers logged as errors, by message: no zero to be kept (a killed connection is one), but worth a look.
+fn errors_logged(logs: &[PathBuf]) -> anyhow::Result<BTreeMap<String, u64>> {
+    let mut errors = BTreeMap::new();
+    for log in logs {
+        let text = std::fs::read(log).with_context(|| format!("{} cannot be read", log.display()))?;
+        for line in String::from_utf8_lossy(&text).lines() {
+            let Ok(line) = serde_json::from_str::<Value>(line) else { continue };
+            if line["level"] == "ERROR" {
+                let message = line["fields"]["message"].as_str().unwrap_or("no message");
+                *errors.entry(message.to_owned()).or_default() += 1;
+            }
+        }
+    }
+    Ok(errors)
 }
 
 /// The logs of the private broker and database: what lies as `*.log` in the stack's folder and in the servers' own.
