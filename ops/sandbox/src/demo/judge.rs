@@ -3,116 +3,20 @@
 //! Pure: everything is in [`Evidence`], gathered elsewhere; each number that must be zero is one function of it,
 //! and each has a test that plants the violation and sees it counted.
 
+mod ends;
+mod material;
+
+pub use material::{Answer, BookLine, CaseLine, Evidence, NoticeLine, Sent};
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use jiff::civil::Date;
-use kezek_domain::journal::{Linked, verify};
-use kezek_domain::{Closing, Purse, Tiyn};
+use kezek_domain::Tiyn;
+use kezek_domain::journal::verify;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::ledger::{CardResult, Ledger};
-use crate::plan::{Expected, Outlook, Plan};
-
-/// What the sender of the applications knows of one of them.
-#[derive(Debug, Clone)]
-pub struct Sent {
-    /// How it is meant to end.
-    pub plan: Plan,
-    /// What the doors said.
-    pub answer: Answer,
-}
-
-/// What the doors said to an application.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
-    /// The pre-check refused with this code; nothing was submitted.
-    RefusedAtBegin(String),
-    /// Accepted under this receipt, once or again.
-    Accepted(String),
-    /// Neither: what was said instead, a label.
-    Otherwise(String),
-}
-
-/// A case as the database has it.
-#[derive(Debug, Clone)]
-pub struct CaseLine {
-    /// Its id.
-    pub id: Uuid,
-    /// Our number.
-    pub receipt: String,
-    /// RP DRN's number.
-    pub coupon: Option<String>,
-    /// `moving`, `held`, `parked` or `closed`.
-    pub how: String,
-    /// Where it is.
-    pub stage: Option<String>,
-    /// How it ended.
-    pub closing: Option<Closing>,
-    /// Why it was turned down, a refusal's label.
-    pub refusal: Option<String>,
-    /// The purse on its row.
-    pub purse: Purse,
-    /// Its journal, with the head and the number that its row knows.
-    pub journal: Vec<Linked>,
-    /// The head on its row.
-    pub head: [u8; 32],
-    /// The number on its row.
-    pub number: i64,
-}
-
-/// One line of Kezek's ledger.
-#[derive(Debug, Clone)]
-pub struct BookLine {
-    /// The case; none for suspense.
-    pub case: Option<Uuid>,
-    /// What the posting means.
-    pub kind: String,
-    /// The provider's number.
-    pub reference: String,
-    /// 1 or 2: each posting has both.
-    pub line: i16,
-    /// Above zero for a debit.
-    pub amount: i64,
-}
-
-/// A notice as the database has it.
-#[derive(Debug, Clone)]
-pub struct NoticeLine {
-    /// Its id; the receivers' keys end with it.
-    pub id: Uuid,
-    /// The case.
-    pub case: Uuid,
-    /// Kind, stage and visit: one notice for each.
-    pub occasion: (String, String, i32),
-}
-
-/// Everything the judge looks at.
-#[derive(Debug, Clone, Default)]
-pub struct Evidence {
-    /// The first day of the business clock.
-    pub as_of: Date,
-    /// The sender's own list.
-    pub sent: Vec<Sent>,
-    /// All cases.
-    pub cases: Vec<CaseLine>,
-    /// The whole ledger.
-    pub book: Vec<BookLine>,
-    /// All notices.
-    pub notices: Vec<NoticeLine>,
-    /// What the sandbox was asked to do.
-    pub asked: Ledger,
-    /// Messages in each queue.
-    pub queues: BTreeMap<String, u64>,
-    /// Rows of the outbox.
-    pub outbox: u64,
-    /// Parked cases, arrivals and notices, and letters that nobody has closed.
-    pub parked: u64,
-    /// What `kezek check` counts beyond all this, where it is not zero.
-    pub violations: BTreeMap<String, i64>,
-    /// Places where personal data was found.
-    pub leaks: Vec<String>,
-}
+use crate::ledger::CardResult;
+use ends::Ends;
 
 /// The numbers of which every one must be zero.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -219,108 +123,6 @@ fn actual(evidence: &Evidence) -> BTreeMap<String, u64> {
         *out.entry(key).or_default() += 1;
     }
     out
-}
-
-/// What is known of each application's end, on both sides.
-struct Ends<'e> {
-    as_of: Date,
-    cases: HashMap<&'e str, &'e CaseLine>,
-    asked: &'e Ledger,
-}
-
-impl<'e> Ends<'e> {
-    fn of(evidence: &'e Evidence) -> Self {
-        let cases = evidence.cases.iter().map(|case| (case.receipt.as_str(), case)).collect();
-        Self { as_of: evidence.as_of, cases, asked: &evidence.asked }
-    }
-
-    /// Whether the application ended as planned; what came instead where it did not.
-    fn of_sent(&self, sent: &Sent) -> Result<(), String> {
-        let outlook = sent.plan.outlook(crate::plan::duty_on(self.as_of));
-        match &sent.answer {
-            Answer::RefusedAtBegin(code) => match outlook.end {
-                Expected::RefusedAtDoor { refusal, .. } if refusal.code() == code => Ok(()),
-                Expected::RefusedAtDoor { .. } | Expected::TurnedDown { .. } | Expected::Closed(_) => {
-                    Err(format!("refused at begin for {code}"))
-                }
-            },
-            Answer::Otherwise(what) => Err(what.clone()),
-            Answer::Accepted(receipt) => match self.cases.get(receipt.as_str()) {
-                Some(case) => self.of_case(case, &outlook),
-                None => Err("accepted, and there is no case".to_owned()),
-            },
-        }
-    }
-
-    fn of_case(&self, case: &CaseLine, outlook: &Outlook) -> Result<(), String> {
-        let Some(closing) = case.closing else {
-            return Err(format!("{} at {}", case.how, case.stage.as_deref().unwrap_or("no stage")));
-        };
-        if closing != outlook.end.closing() {
-            return Err(format!("closed as {closing}"));
-        }
-        let refusal = outlook.end.refusal().map(|refusal| refusal.code());
-        if case.refusal.as_deref() != refusal {
-            return Err(format!("closed as {closing} for {}", case.refusal.as_deref().unwrap_or("no refusal")));
-        }
-        if case.purse != outlook.purse {
-            let Purse { received, earned, returned } = case.purse;
-            return Err(format!("closed as {closing}, received {received}, earned {earned}, returned {returned}"));
-        }
-        let done = Done::of(self.asked, case.coupon.as_deref());
-        if done != Done::planned(outlook) {
-            return Err(format!("closed as {closing}, {done}"));
-        }
-        Ok(())
-    }
-}
-
-/// What the systems outside did for one application.
-#[derive(Debug, PartialEq, Eq)]
-struct Done {
-    registered: bool,
-    payments: u32,
-    refunds: u32,
-    prints: u32,
-    defects: u32,
-}
-
-impl Done {
-    fn of(asked: &Ledger, coupon: Option<&str>) -> Self {
-        let Some(coupon) = coupon else {
-            return Self { registered: false, payments: 0, refunds: 0, prints: 0, defects: 0 };
-        };
-        let cards: Vec<_> = asked.cards.values().filter(|card| card.coupon == coupon).collect();
-        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let of_coupon = |other: &Option<String>| other.as_deref() == Some(coupon);
-        Self {
-            registered: asked.registrations.values().any(|row| of_coupon(&row.coupon)),
-            payments: number(asked.orders.values().filter(|o| o.coupon == coupon).map(|o| o.payments.len()).sum()),
-            refunds: number(
-                asked.confirmations.values().filter(|row| of_coupon(&row.coupon) && row.refund.is_some()).count(),
-            ),
-            prints: number(cards.len()),
-            defects: number(cards.iter().filter(|card| matches!(card.result, CardResult::Defect { .. })).count()),
-        }
-    }
-
-    const fn planned(outlook: &Outlook) -> Self {
-        Self {
-            registered: outlook.registered,
-            payments: outlook.payments,
-            refunds: outlook.refunds,
-            prints: outlook.prints,
-            defects: outlook.defects,
-        }
-    }
-}
-
-impl std::fmt::Display for Done {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { registered, payments, refunds, prints, defects } = self;
-        let word = if *registered { "registered" } else { "not registered" };
-        write!(f, "{word}, payments {payments}, refunds {refunds}, prints {prints}, defects {defects}")
-    }
 }
 
 /// Acceptances in the sender's own list whose case did not reach its planned end.

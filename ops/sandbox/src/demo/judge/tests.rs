@@ -1,11 +1,14 @@
 //! Each zero with its violation planted.
 
 use super::*;
-use crate::ledger::{Card, Confirmation, Notice, Order, OrderState, Payment, Refund, Registration, RegistrationState};
+use crate::ledger::{
+    Card, Confirmation, Ledger, Notice, Order, OrderState, Payment, Refund, Registration, RegistrationState,
+};
+use crate::plan::Plan;
 use jiff::Timestamp;
 use jiff::civil::date;
-use kezek_domain::journal::{GENESIS, JournalEntry, chain};
-use kezek_domain::{Actor, CaseId, Ticket};
+use kezek_domain::journal::{GENESIS, JournalEntry, Linked, chain};
+use kezek_domain::{Actor, CaseId, Closing, Purse, Ticket};
 
 const DUTY: Tiyn = Tiyn(78_640);
 

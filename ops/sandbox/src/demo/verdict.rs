@@ -1,0 +1,171 @@
+//! The end of a demonstration: everything is gathered, judged and told.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+
+use super::judge::{self, Evidence, Judgement, Sent};
+use super::privacy::Search;
+use super::{Ended, Town, evidence};
+
+impl Town {
+    /// Looks at both sides, prints the summary, says whether all holds.
+    pub(super) async fn judge(
+        &mut self,
+        sent: Vec<Sent>,
+        finished: bool,
+        seconds: f64,
+        leaps: u32,
+    ) -> anyhow::Result<Ended> {
+        eprintln!("every application is followed to its end; the judge looks at both sides");
+        let mut search = Search::of(&self.sandbox.world.people);
+        let messages = self.broker.close_tap().await?;
+        let pages = self.pages().await?;
+        let logs = [self.workers.logs(), stack_logs()?].concat();
+        evidence::search(&mut search, &self.view.pool, &messages, &logs, &pages).await?;
+        let searched = search.searched.clone();
+        let checked = evidence::check(&self.kezek).await?;
+        let world = Arc::clone(&self.sandbox.world);
+        let asked = world.ledger().clone();
+        let evidence = Evidence {
+            as_of: self.demo.as_of,
+            sent,
+            cases: evidence::cases(&self.view.pool).await?,
+            book: evidence::book(&self.view.pool).await?,
+            notices: evidence::notices(&self.view.pool).await?,
+            asked,
+            queues: self.broker.left().await?,
+            outbox: checked.outbox,
+            parked: checked.parked,
+            violations: checked.violations,
+            leaks: search.found(),
+        };
+        let judgement = Judgement::of(&evidence);
+        let (kills, wanted) = (self.workers.killed(), self.demo.kill_workers);
+        // a search that saw no message, and kills that never came, would prove nothing
+        let proven = messages.len() >= evidence.cases.len() && kills == wanted;
+        let holds = finished && proven && judgement.holds();
+        let counts = world.outbound.counts();
+        let mut told = json!({
+            "applications": self.demo.applications,
+            "as_of": self.demo.as_of,
+            "seed": self.demo.seed,
+            "seconds": (seconds * 10.0).round() / 10.0,
+            "holds": holds,
+            "finished": finished,
+            "cases": evidence.cases.len(),
+            "clock_leaps": leaps,
+            "worker_kills": kills,
+            "worker_restarts": self.workers.restarts(),
+            "answers_lost": world.faults().list().iter().map(|(_, spoilt)| *spoilt).sum::<u32>(),
+            "calls": evidence.asked.calls.values().sum::<u64>(),
+            "messages_back": counts.messages,
+            "messages_searched": messages.len(),
+            "errors_logged": errors_logged(&self.workers.logs())?,
+            "searched": searched,
+        });
+        let judged = serde_json::to_value(&judgement)?;
+        if let (Some(told), Some(judged)) = (told.as_object_mut(), judged.as_object()) {
+            told.extend(judged.clone());
+        }
+        tell_differences(&evidence, &judgement);
+        self.folder.write("summary.json", &serde_json::to_string_pretty(&told)?)?;
+        if self.demo.json {
+            println!("{}", serde_json::to_string(&told)?);
+        } else {
+            println!("{}", serde_json::to_string_pretty(&told)?);
+        }
+        Ok(if holds { Ended::Well } else { Ended::Badly })
+    }
+
+    /// The metrics of every process.
+    async fn pages(&mut self) -> anyhow::Result<Vec<String>> {
+        self.workers.ready(&self.http).await?;
+        let mut pages = Vec::new();
+        for address in self.doors.addresses() {
+            let page = self.http.get(format!("{address}/metrics")).send().await?.error_for_status()?;
+            pages.push(page.text().await?);
+        }
+        Ok(pages)
+    }
+
+    /// Tells whoever watches where to look next.
+    pub(super) fn tell_where(&self, sent: &[Sent]) {
+        let some = sent.iter().find_map(|sent| match &sent.answer {
+            judge::Answer::Accepted(receipt) => Some(receipt.as_str()),
+            judge::Answer::RefusedAtBegin(_) | judge::Answer::Otherwise(_) => None,
+        });
+        let receipt = some.unwrap_or("<receipt>");
+        let (config, binary) = (self.folder.file("kezek.toml"), self.demo.kezek.display());
+        let stack = std::env::var("KEZEK_STACK_NAME").unwrap_or_else(|_| "demo".to_owned());
+        let lines = [
+            String::new(),
+            "Everybody has applied. The cases wait for officers now. Where to look:".to_owned(),
+            format!("  doors     {}", self.doors.addresses().join("  ")),
+            "            POST /v1/applications · GET /v1/review/tasks · GET /v1/issuance/tasks · GET /v1/questions"
+                .to_owned(),
+            "            GET /metrics · /livez · /readyz".to_owned(),
+            format!("  tokens    {}", self.folder.file("tokens.json").display()),
+            format!("  sandbox   http://{}/demo/ledger · /demo/statements · /demo/faults", self.sandbox.address),
+            format!("  logs      {}", self.folder.file("worker-a.log").display()),
+            "  shell     a new terminal, in the checkout:".to_owned(),
+            format!("            eval \"$(ops/stack env --name {stack})\"; export KEZEK_CONFIG={}", config.display()),
+            format!("            {binary} case {receipt}"),
+            format!("            {binary} check · {binary} dead list · {binary} doctor"),
+            "Ctrl-C stops everything.".to_owned(),
+            String::new(),
+        ];
+        self.progress.say(&lines.join("\n"));
+    }
+}
+
+/// What the workers logged as errors, by message: no zero to be kept (a killed connection is one), but worth a look.
+fn errors_logged(logs: &[PathBuf]) -> anyhow::Result<BTreeMap<String, u64>> {
+    let mut errors = BTreeMap::new();
+    for log in logs {
+        let text = std::fs::read(log).with_context(|| format!("{} cannot be read", log.display()))?;
+        for line in String::from_utf8_lossy(&text).lines() {
+            let Ok(line) = serde_json::from_str::<Value>(line) else { continue };
+            if line["level"] == "ERROR" {
+                let message = line["fields"]["message"].as_str().unwrap_or("no message");
+                *errors.entry(message.to_owned()).or_default() += 1;
+            }
+        }
+    }
+    Ok(errors)
+}
+
+/// The logs of the private broker and database: what lies as `*.log` in the stack's folder and in the servers' own.
+fn stack_logs() -> anyhow::Result<Vec<PathBuf>> {
+    let Some(state) = std::env::var_os("KEZEK_STACK_STATE").map(PathBuf::from) else { return Ok(Vec::new()) };
+    let mut logs = Vec::new();
+    for folder in [state.clone(), state.join("postgres"), state.join("postgres/log"), state.join("rabbitmq/log")] {
+        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+        for entry in entries {
+            let path = entry?.path();
+            logs.extend(Some(path).filter(|path| path.extension().is_some_and(|ext| ext == "log")));
+        }
+    }
+    Ok(logs)
+}
+
+/// What is not as it should be, in words.
+fn tell_differences(evidence: &Evidence, judgement: &Judgement) {
+    for (end, n) in &judgement.actual {
+        if !judgement.planned.contains_key(end) {
+            eprintln!("not as planned: {n} × {end}");
+        }
+    }
+    for (what, n) in &evidence.violations {
+        eprintln!("kezek check counts {what}: {n}");
+    }
+    for leak in evidence.leaks.iter().take(20) {
+        eprintln!("personal data in {leak}");
+    }
+    for conflict in evidence.asked.conflicts.iter().take(20) {
+        eprintln!("conflict noticed by the sandbox: {} {} {}", conflict.service, conflict.key, conflict.what);
+    }
+}
