@@ -34,12 +34,8 @@
 //! rows set aside, `Busy` (workers here are as if each were a process), flow versions, and the law beyond paid,
 //! unpaid, issued and refunded. Two settles never overlap: that rows are locked in one order is taken for granted.
 //!
-//! **Where the model asks more than the code does today**; each is a planted mistake below. `ResendForgetsLapse`:
-//! `jobs::list_moving` passes over held cases whose lapse the broker has lost, and `take_due` does not issue it again
-//! under the same ticket. `ResendForgetsLetter`: nobody issues the letter of a parked subject again.
-//! `LetterLeftReplaying`: a settle consumes the ticket of a replayed answer, and of a replayed notice that is tried
-//! again, without `dead_letters::close_replayed`.
-//! `RestoreWithoutReconciling`: no command writes `effects` from what receivers say.
+//! **Where the model asks more than the code does today**; it is a planted mistake below. `RestoreWithoutReconciling`:
+//! no command writes `effects` from what receivers say.
 
 #[path = "model/actions.rs"]
 mod actions;

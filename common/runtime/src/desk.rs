@@ -138,13 +138,14 @@ pub async fn discard(engine: &Engine, id: Uuid, actor: &str, reason: &str, end: 
     Ok(())
 }
 
-/// Sends the current jobs of moving subjects again, under the same tickets: harmless where the message still
-/// exists, a cure where the broker lost it. Returns how many were sent.
+/// Sends the current jobs of moving subjects again, under the same tickets, and the letters of parked ones that were
+/// never kept: harmless where the message still exists, a cure where the broker lost it. Lapses that are due are
+/// issued again by the housekeeping. Returns how many messages were sent.
 ///
 /// # Errors
 /// [`DeskError`].
 pub async fn resend(engine: &Engine, filter: &Resend) -> Result<usize, DeskError> {
-    let mut sent = 0;
+    let mut sent = resend_letters(engine, filter).await?;
     let mut after = Uuid::nil();
     loop {
         let mut tx = engine.pool().begin().await.map_err(StoreError::from)?;
@@ -167,6 +168,21 @@ pub async fn resend(engine: &Engine, filter: &Resend) -> Result<usize, DeskError
         engine.send(&rows).await;
         engine.flush_confirmed().await?;
     }
+}
+
+async fn resend_letters(engine: &Engine, filter: &Resend) -> Result<usize, DeskError> {
+    let mut tx = engine.pool().begin().await.map_err(StoreError::from)?;
+    let mut permit = mint(&mut tx);
+    let stage = filter.stage.as_deref();
+    kezek_store::holds::forget_lapses(&mut permit, filter.case, stage).await?;
+    let parked = jobs::list_unlettered(&mut permit, filter.case, stage, filter.idle_seconds).await?;
+    let what = "parked, and its letter was lost on the way; the case's story has the fault";
+    let rows: Vec<_> = parked.iter().map(|j| engine.letter(j, None, "letter-lost", what)).collect();
+    outbox::insert(&mut permit, &rows).await?;
+    tx.commit().await.map_err(StoreError::from)?;
+    engine.send(&rows).await;
+    engine.flush_confirmed().await?;
+    Ok(rows.len())
 }
 
 impl Engine {

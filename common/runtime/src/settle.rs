@@ -69,6 +69,17 @@ struct Draft {
     side_states: Vec<(Uuid, &'static str, Option<String>, Value)>,
 }
 
+impl Draft {
+    /// The row of a subject whose ticket this settle consumes: raised, and the letter whose replay issued the ticket
+    /// is closed with it.
+    fn consume(&mut self, own: &JobRow) -> JobRow {
+        if let Some(letter) = own.letter_id {
+            self.consumed_letters.push((letter, own.ticket));
+        }
+        JobRow { ticket: own.ticket + 1, letter_id: None, ..own.clone() }
+    }
+}
+
 /// A case under the guard.
 struct Guarded<'a> {
     row: &'a CaseRow,
@@ -305,7 +316,8 @@ impl Engine {
         let outcome = match (turned, arrival) {
             (Ok(label), None) => label,
             (Ok(label), Some(own)) => {
-                draft.jobs.push(JobRow { ticket: own.ticket + 1, ..own.clone() });
+                let next = draft.consume(own);
+                draft.jobs.push(next);
                 draft.arrivals.push((own.subject_id, "taken"));
                 label
             }
@@ -547,18 +559,13 @@ impl Engine {
     fn draft_subject_fault(&self, own: &JobRow, came: Option<&Item>, fault: &Fault, draft: &mut Draft) -> String {
         match self.after_fault(fault, u32::try_from(own.attempt).unwrap_or(1)) {
             AfterFault::Retry { rung, spent } => {
-                let next = JobRow {
-                    ticket: own.ticket + 1,
-                    attempt: own.attempt + i32::from(spent),
-                    letter_id: None,
-                    ..own.clone()
-                };
+                let next = JobRow { attempt: own.attempt + i32::from(spent), ..draft.consume(own) };
                 draft.rows.push(self.message(&next, Some(rung), false));
                 draft.jobs.push(next);
                 "retry".to_owned()
             }
             AfterFault::Park { cause, detail } => {
-                let next = JobRow { ticket: own.ticket + 1, letter_id: None, ..own.clone() };
+                let next = draft.consume(own);
                 draft.rows.push(self.letter(&next, came, &cause, &detail));
                 draft.jobs.push(next);
                 "parked".to_owned()
@@ -569,10 +576,8 @@ impl Engine {
     fn draft_side<S: Stage>(&self, f: &Finished<S>, locked: &HashMap<Uuid, JobRow>, draft: &mut Draft) -> Fate {
         let Some(own) = locked.get(&f.subject) else { return Fate::Stale };
         let ended = |draft: &mut Draft, outcome: &S::Outcome| {
-            draft.jobs.push(JobRow { ticket: own.ticket + 1, letter_id: None, ..own.clone() });
-            if let Some(letter) = own.letter_id {
-                draft.consumed_letters.push((letter, own.ticket));
-            }
+            let next = draft.consume(own);
+            draft.jobs.push(next);
             draft.side_states.push((own.subject_id, "ended", Some(outcome.label().to_owned()), outcome.facts()));
             outcome.label().to_owned()
         };
@@ -602,7 +607,8 @@ impl Engine {
     ) -> Result<(), StoreError> {
         let Errand::Arrival { id, .. } = f.errand else { return Ok(()) };
         let (Some(own), Some(row)) = (locked.get(&id), rows.get(&f.subject)) else { return Ok(()) };
-        draft.jobs.push(JobRow { ticket: own.ticket + 1, ..own.clone() });
+        let next = draft.consume(own);
+        draft.jobs.push(next);
         draft.arrivals.push((id, if row.status()?.is_closed() { "unwanted" } else { "waiting" }));
         Ok(())
     }
@@ -626,13 +632,15 @@ impl Engine {
             let held = status.as_ref().is_some_and(|s| held_at(s, stage));
             again.push(held);
             if let Some(own) = locked.get(id).filter(|own| !held && own.ticket == *ticket) {
-                draft.jobs.push(JobRow { ticket: own.ticket + 1, ..own.clone() });
+                let next = draft.consume(own);
+                draft.jobs.push(next);
                 let closed = status.is_none_or(|s| s.is_closed());
                 draft.arrivals.push((*id, if closed { "unwanted" } else { "waiting" }));
             }
         }
         jobs::update(&mut permit, &draft.jobs).await?;
         arrivals::set_states(&mut permit, &draft.arrivals).await?;
+        dead_letters::close_replayed(&mut permit, &draft.consumed_letters).await?;
         tx.commit().await?;
         Ok(again)
     }
@@ -746,7 +754,7 @@ impl Engine {
     }
 
     /// The message of a parked job: it goes to recovery, which keeps it for an operator, with the bytes that came.
-    fn letter(&self, parked: &JobRow, came: Option<&Item>, cause: &str, detail: &str) -> OutboxRow {
+    pub(crate) fn letter(&self, parked: &JobRow, came: Option<&Item>, cause: &str, detail: &str) -> OutboxRow {
         let mut row = self.message(parked, None, false);
         topology::DEAD.clone_into(&mut row.exchange);
         row.routing_key = format!("parked.{}", parked.stage);

@@ -76,7 +76,7 @@ pub async fn lapsing(permit: &mut Permit<'_>, tickets: &[(Uuid, i64)]) -> Result
         return Ok(());
     }
     sqlx::query!(
-        "UPDATE holds SET lapse_ticket = n.ticket, ticket = greatest(holds.ticket, n.ticket)
+        "UPDATE holds SET lapse_ticket = n.ticket, lapse_at = now(), ticket = greatest(holds.ticket, n.ticket)
          FROM unnest($1::uuid[], $2::bigint[]) AS n (case_id, ticket) WHERE holds.case_id = n.case_id",
         &tickets.iter().map(|t| t.0).collect::<Vec<_>>(),
         &tickets.iter().map(|t| t.1).collect::<Vec<_>>(),
@@ -96,13 +96,15 @@ pub async fn take_due(permit: &mut Permit<'_>, limit: i64) -> Result<Vec<crate::
         crate::jobs::JobRow,
         r#"WITH due AS (
              SELECT h.case_id FROM holds h JOIN jobs j ON j.subject_id = h.case_id
-             WHERE h.until <= business_now() AND h.lapse_ticket IS DISTINCT FROM j.ticket
+             WHERE h.until <= business_now()
+               -- a lapse that has been on its way for longer than the ladder's longest rung was lost by the broker
+               AND (h.lapse_ticket IS DISTINCT FROM j.ticket OR h.lapse_at < now() - interval '75 minutes')
                -- an answer that is on its way goes first
                AND NOT EXISTS (SELECT FROM arrivals a
                                WHERE a.case_id = h.case_id AND a.stage = h.stage AND a.state = 'moving')
              ORDER BY h.until LIMIT $1 FOR UPDATE OF h SKIP LOCKED),
          marked AS (
-             UPDATE holds SET lapse_ticket = j.ticket FROM due JOIN jobs j ON j.subject_id = due.case_id
+             UPDATE holds SET lapse_ticket = j.ticket, lapse_at = now() FROM due JOIN jobs j ON j.subject_id = due.case_id
              WHERE holds.case_id = due.case_id RETURNING holds.case_id)
          SELECT subject_id, subject, j.case_id, ticket, attempt, stage, visit, kind, version, body, mode, routing_key,
                 traceparent, letter_id
@@ -136,4 +138,25 @@ pub async fn find(
         .fetch_optional(executor)
         .await?
         .map(|r| (r.stage, r.ticket, r.question)))
+}
+
+/// Forgets which lapses are on their way, of one case or all: each that is due is issued again under the same ticket.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn forget_lapses(
+    permit: &mut Permit<'_>,
+    case: Option<Uuid>,
+    stage: Option<&str>,
+) -> Result<u64, StoreError> {
+    Ok(sqlx::query!(
+        "UPDATE holds SET lapse_ticket = NULL
+         WHERE lapse_ticket IS NOT NULL AND until <= business_now()
+           AND ($1::uuid IS NULL OR case_id = $1) AND ($2::text IS NULL OR stage = $2)",
+        case,
+        stage
+    )
+    .execute(permit.connection())
+    .await?
+    .rows_affected())
 }

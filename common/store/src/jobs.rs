@@ -194,3 +194,36 @@ pub async fn list_moving(
     .fetch_all(permit.connection())
     .await?)
 }
+
+/// Jobs of parked subjects for which no letter is kept under their ticket: the broker lost it on the way. The rows are
+/// locked.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn list_unlettered(
+    permit: &mut Permit<'_>,
+    case: Option<Uuid>,
+    stage: Option<&str>,
+    idle_seconds: f64,
+) -> Result<Vec<JobRow>, StoreError> {
+    Ok(sqlx::query_as!(
+        JobRow,
+        "SELECT j.subject_id, j.subject, j.case_id, j.ticket, j.attempt, j.stage, j.visit, j.kind, j.version, j.body,
+                j.mode, j.routing_key, j.traceparent, j.letter_id
+         FROM jobs j
+         WHERE ($1::uuid IS NULL OR j.case_id = $1) AND ($2::text IS NULL OR j.stage = $2)
+           AND j.issued_at <= now() - make_interval(secs => $3)
+           AND CASE j.subject
+               WHEN 'case' THEN EXISTS (SELECT FROM cases c WHERE c.id = j.subject_id AND c.how = 'parked')
+               WHEN 'arrival' THEN EXISTS (SELECT FROM arrivals a WHERE a.id = j.subject_id AND a.state = 'parked')
+               ELSE EXISTS (SELECT FROM side_messages s WHERE s.id = j.subject_id AND s.state = 'parked') END
+           AND NOT EXISTS (SELECT FROM dead_letters d WHERE d.subject_id = j.subject_id AND d.ticket = j.ticket)
+           AND NOT EXISTS (SELECT FROM outbox o WHERE o.subject_id = j.subject_id)
+         ORDER BY j.subject_id FOR UPDATE OF j",
+        case,
+        stage,
+        idle_seconds
+    )
+    .fetch_all(permit.connection())
+    .await?)
+}
