@@ -14,6 +14,7 @@ use sqlx::{Executor as _, PgPool};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
 const TABLES: &str = "
@@ -41,18 +42,19 @@ pub async fn run(servers: &Servers, hops: u64) -> Result<Measured> {
     }
     let done = Arc::new(AtomicU64::new(0));
     let result = measured("bare hop", async {
-        let mut stages = Vec::new();
+        let mut stages = JoinSet::new();
         for (i, queue) in crate::stages::NAMES.iter().enumerate() {
             let next = crate::stages::NAMES.get(i + 1).copied();
             let (url, pool, done) = (vhost.amqp().to_owned(), owner.clone(), Arc::clone(&done));
-            stages.push(tokio::spawn(stage(url, queue, next, pool, done)));
+            stages.spawn(stage(url, queue, next, pool, done));
         }
         while done.load(Ordering::Relaxed) < applications * 6 {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            tokio::select! {
+                ended = stages.join_next() => ended.context("no stage runs")???,
+                () = tokio::time::sleep(std::time::Duration::from_millis(5)) => {}
+            }
         }
-        for stage in stages {
-            stage.abort();
-        }
+        stages.shutdown().await;
         Ok(applications * 6)
     })
     .await?;
@@ -92,6 +94,7 @@ async fn stage(
         .basic_consume(queue.into(), "bare".into(), BasicConsumeOptions::default(), FieldTable::default())
         .await?;
     let publishing = Arc::new(Semaphore::new(4));
+    let mut sent = JoinSet::new();
     while let Some(first) = stream.next().await {
         let mut batch = vec![first?];
         while batch.len() < 200 {
@@ -137,7 +140,10 @@ async fn stage(
         let (publish, channel, done) = (publish.clone(), channel.clone(), Arc::clone(&done));
         let last = batch.last().map(|d| d.delivery_tag).unwrap_or_default();
         let n = apps.len() as u64;
-        tokio::spawn(async move {
+        while let Some(ended) = sent.try_join_next() {
+            ended??;
+        }
+        sent.spawn(async move {
             if let Some(next) = next {
                 send(&publish, next, apps.into_iter().zip(versions)).await?;
             }

@@ -68,9 +68,12 @@ pub async fn run(servers: &Servers, what: &str, applications: u64, limits: Limit
     let answers = kezek_runtime::answers(&engine, &rooms);
     open(&answers, applications).await?;
     let stop = CancellationToken::new();
+    let mut tasks = tokio::task::JoinSet::new();
     let m = measured(what, async {
-        let mut tasks: Vec<_> = rooms.iter().map(|r| tokio::spawn(Arc::clone(r).run(stop.clone()))).collect();
-        tasks.push(tokio::spawn(kezek_runtime::housekeeping(engine.clone(), stop.clone())));
+        for room in &rooms {
+            tasks.spawn(Arc::clone(room).run(stop.clone()));
+        }
+        tasks.spawn(kezek_runtime::housekeeping(engine.clone(), stop.clone()));
         answer_all(&answers, &pool, applications).await?;
         // every settle is an entry of the journal but for the opening and the money
         let settles =
@@ -81,7 +84,7 @@ pub async fn run(servers: &Servers, what: &str, applications: u64, limits: Limit
     })
     .await?;
     stop.cancel();
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    tasks.join_all().await;
     vhost.purge().await?;
     Ok(m)
 }

@@ -41,13 +41,18 @@ fn cpu_of(stat: &str) -> f64 {
 /// What one part of the run measured.
 #[derive(Debug, Clone)]
 pub struct Measured {
+    /// Its name.
     pub what: String,
+    /// Hops, or settles.
     pub hops: u64,
+    /// How long it took.
     pub seconds: f64,
+    /// CPU of this process, the broker and the database, in percent of one core.
     pub cpu: [f64; 3],
 }
 
 impl Measured {
+    /// Hops per second.
     pub fn rate(&self) -> f64 {
         self.hops as f64 / self.seconds
     }
