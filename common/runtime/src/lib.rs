@@ -22,6 +22,7 @@ mod line;
 mod load;
 pub mod management;
 mod metrics;
+mod notebook;
 mod reads;
 mod retry;
 mod room;
@@ -50,5 +51,5 @@ pub fn answers(engine: &Engine, rooms: &[Arc<dyn Room>]) -> Arc<dyn Answers> {
 /// Queries for doors, under the console's role.
 #[must_use]
 pub fn reads(engine: &Engine) -> Arc<dyn Reads> {
-    Arc::new(reads::EngineReads(engine.clone()))
+    Arc::new(reads::EngineReads::new(engine.clone()))
 }

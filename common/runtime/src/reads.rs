@@ -2,17 +2,25 @@
 //! personal data is in the audit trail.
 
 use crate::engine::Engine;
+use crate::notebook::{Note, Notebook};
 use kezek_domain::dossier::Section;
 use kezek_domain::fault::Fault;
 use kezek_domain::{CaseId, Coupon, Region};
 use kezek_stage::{Attachment, BoxFuture, Caller, CaseHead, CaseView, DoorError, Picture, Reads, WaitingCase};
-use kezek_store::{StoreError, attachments, audit, cases, dossier, jobs, mint};
+use kezek_store::{StoreError, attachments, cases, dossier, jobs};
 use serde_json::json;
 use sqlx::{Postgres, Transaction};
 use std::collections::HashMap;
 use uuid::Uuid;
 
-pub(crate) struct EngineReads(pub Engine);
+pub(crate) struct EngineReads(Engine, Notebook);
+
+impl EngineReads {
+    pub(crate) fn new(engine: Engine) -> Self {
+        let notebook = Notebook::new(engine.pool().clone());
+        Self(engine, notebook)
+    }
+}
 
 fn failed(error: StoreError) -> DoorError {
     tracing::error!(error = error.tell(), "a door cannot read");
@@ -44,17 +52,15 @@ impl EngineReads {
             .collect()
     }
 
-    async fn note(&self, caller: &Caller, act: &str, case: CaseId, what: serde_json::Value) -> Result<(), StoreError> {
-        let mut tx = self.0.pool().begin().await?;
-        let entry = audit::Entry {
-            account: &caller.account,
-            role: caller.role.label(),
-            act,
-            case_id: Some(case.0),
-            detail: what,
-        };
-        audit::append(&mut mint(&mut tx), &entry).await?;
-        Ok(tx.commit().await?)
+    async fn note(
+        &self,
+        caller: &Caller,
+        act: &'static str,
+        case: CaseId,
+        detail: serde_json::Value,
+    ) -> Result<(), StoreError> {
+        let (account, role) = (caller.account.clone(), caller.role.label());
+        self.1.write(Note { account, role, act, case: case.0, detail }).await
     }
 
     async fn waiting_cases(&self, caller: &Caller, stage: &str, limit: u32) -> Result<Vec<WaitingCase>, StoreError> {

@@ -233,3 +233,18 @@ fn cancels(plan: Plan) -> Option<CancelReason> {
         _ => None,
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a0_1_cases_opened_side_by_side_are_each_written_into_one_unbroken_trail() -> Result<()> {
+    let town = Town::found(131).await?;
+    let sent = town.citizen(Plan::Issued)?.submits().await?;
+    let waiting = town.until_held_at(sent.case, "review").await?;
+    let officer = town.officer(waiting.region)?;
+    let pages = futures_util::future::join_all((0..40).map(|_| officer.opens(sent.case))).await;
+    assert!(pages.iter().all(Result::is_ok));
+    let written: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM audit WHERE act = 'case-read'").fetch_one(&town.owner).await?;
+    assert_eq!(written, 40);
+    assert_eq!(town.counted().await?.violations.get("audit_breaks"), Some(&0));
+    town.leave_waiting().await
+}
