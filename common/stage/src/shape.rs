@@ -123,3 +123,47 @@ impl Answer for NoAnswer {
         match *self {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// Version 2 of a body whose first version called its number `n`.
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+    struct Lifted {
+        number: u32,
+    }
+
+    impl Shape for Lifted {
+        const KIND: &'static str = "test.lifted";
+        const VERSION: u32 = 3;
+        fn upgrade(from: u32, body: Value) -> Result<Value, DecodeError> {
+            match from {
+                1 => Ok(json!({ "number": body["n"] })),
+                // a way up that leads nowhere: a mistake that must be told, not swallowed
+                2 => Ok(json!({ "number": "rubbish" })),
+                _ => Err(DecodeError::NoWayUp { kind: Self::KIND, from, to: Self::VERSION }),
+            }
+        }
+        fn samples() -> Vec<Self> {
+            vec![Self { number: 7 }]
+        }
+    }
+
+    #[test]
+    fn an_older_body_is_lifted_and_a_present_one_is_read() {
+        assert_eq!(decode::<Lifted>(3, br#"{"number":7}"#), Ok(Lifted { number: 7 }));
+        assert_eq!(decode::<Lifted>(1, br#"{"n":7}"#), Ok(Lifted { number: 7 }));
+    }
+
+    #[test]
+    fn a_body_that_cannot_be_lifted_is_told_by_cause_and_never_repeated() {
+        assert_eq!(decode::<Lifted>(0, b"{}"), Err(DecodeError::NoWayUp { kind: "test.lifted", from: 0, to: 3 }));
+        assert_eq!(decode::<Lifted>(4, b"{}"), Err(DecodeError::TooNew { kind: "test.lifted", version: 4, known: 3 }));
+        let rubbish = decode::<Lifted>(2, br#"{"n":"secret"}"#);
+        assert!(matches!(rubbish, Err(DecodeError::Invalid { what: "data", .. })), "{rubbish:?}");
+        let broken = decode::<Lifted>(3, br#"{"number":"secret"}"#).map_err(|e| e.to_string());
+        assert!(broken.as_ref().is_err_and(|e| !e.contains("secret")), "{broken:?}");
+    }
+}

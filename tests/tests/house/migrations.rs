@@ -99,6 +99,43 @@ fn unfillable(sql: &str) -> Vec<String> {
     wrong
 }
 
+/// What takes something away from an older worker that still runs. By statement; a migration that contracts, after
+/// every worker has left the old shape, says so in a comment `-- contract: why`.
+fn contracting(sql: &str) -> Vec<String> {
+    if sql.lines().any(|l| l.trim_start().starts_with("-- contract: ")) {
+        return Vec::new();
+    }
+    let plain: String = sql.lines().map(|l| l.split("--").next().unwrap_or(l)).collect::<Vec<_>>().join(" ");
+    plain
+        .to_uppercase()
+        .split(';')
+        .map(|statement| statement.split_whitespace().collect::<Vec<_>>().join(" "))
+        .filter(|s| {
+            s.starts_with("DROP TABLE")
+                || s.starts_with("ALTER TABLE")
+                    && [" DROP COLUMN ", " RENAME ", " TYPE ", " ADD CONSTRAINT ", " ADD CHECK "].iter().any(|w| s.contains(w))
+        })
+        .collect()
+}
+
+#[test]
+fn no_migration_takes_away_what_an_older_worker_still_uses() {
+    for migration in MIGRATIONS.iter() {
+        assert_eq!(contracting(migration.sql.as_str()), Vec::<String>::new(), "{}", migration.description);
+    }
+    for planted in [
+        "ALTER TABLE a DROP COLUMN b;",
+        "drop table a;",
+        "ALTER TABLE a RENAME COLUMN b TO c;",
+        "ALTER TABLE a ALTER COLUMN b TYPE bigint;",
+        "ALTER TABLE a ADD CONSTRAINT c CHECK (b > 0);",
+    ] {
+        assert_eq!(contracting(planted).len(), 1, "{planted}");
+        assert_eq!(contracting(&format!("-- contract: nobody reads it since 2.0\n{planted}")).len(), 0);
+    }
+    assert_eq!(contracting("ALTER TABLE a ADD COLUMN b text; -- DROP TABLE a;").len(), 0);
+}
+
 #[test]
 fn no_migration_adds_what_an_older_worker_could_not_fill() {
     for migration in MIGRATIONS.iter() {

@@ -49,9 +49,7 @@ fn only_the_engine_names_the_brokers_client() -> Result<()> {
     let named = naming("lapin::")?;
     assert!(!named.is_empty(), "this check sees nothing");
     for name in named {
-        // the benchmark's bare hop is what the engine is measured against: it must not be the engine
-        let bare = name == "tests/benches/hop/bare.rs";
-        assert!(bare || name.starts_with("common/runtime/"), "{name} names lapin");
+        assert!(name.starts_with("common/runtime/"), "{name} names lapin");
     }
     Ok(())
 }

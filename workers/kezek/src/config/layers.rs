@@ -24,6 +24,7 @@ pub const ENVIRONMENT: &[(&str, &str)] = &[
     ("KEZEK_GATEWAY_URL", "gateway.url"),
     ("KEZEK_GATEWAY_ASYNC_URL", "gateway.async_url"),
     ("KEZEK_GATEWAY_PASSWORD", "gateway.password"),
+    ("KEZEK_CALLBACK_SENDER", "callback.sender_id"),
     ("KEZEK_CALLBACK_PASSWORD", "callback.password"),
     ("KEZEK_TRUSTED_CA_FILE", "signatures.trusted_ca_file"),
     ("KEZEK_CRL_FILE", "signatures.crl_file"),
