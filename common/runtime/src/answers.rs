@@ -8,7 +8,7 @@ use kezek_domain::fault::Fault;
 use kezek_domain::journal::{GENESIS, JournalEntry, Linked, chain};
 use kezek_domain::ledger::{Posting, PostingKind};
 use kezek_domain::rules::NoticeKind;
-use kezek_domain::{Actor, CaseId, Entry, Filed, Move, Receipt, StageName, Status, Ticket, after};
+use kezek_domain::{Actor, CaseId, Entry, Filed, How, Move, Receipt, StageName, Status, Ticket, after};
 use kezek_stage::{
     Answers, Arrival, ArrivalSubject, BoxFuture, Brought, Decided, Decision, DoorError, EffectKey, Money, Opened,
     Submission, Target,
@@ -358,7 +358,12 @@ impl Engine {
         let refund = flow.refund_stage().cloned().ok_or_else(|| odd("the flow gives no money back".to_owned()))?;
         let entry = Entry { visit: row.entered(refund.as_str()) + 1, stage: refund };
         let before = row.status()?;
-        let status = after(&before, &Move::Money, &purse, &entry).map_err(|e| odd(e.to_string()))?;
+        // a case that already waits for the tax authority claims the new money too: its stage is entered once more
+        let claims = matches!(&before, Status::Open { how: How::Held { .. }, refunding: Some(_), .. })
+            && money.kind == PostingKind::Received;
+        let mv = if claims { Move::Enter { stage: entry.stage.clone(), visit: entry.visit } } else { Move::Money };
+        let status = after(&before, &mv, &purse, &entry).map_err(|e| odd(e.to_string()))?;
+        let reopened = claims || (before.is_closed() && !status.is_closed());
         let journal_entry = JournalEntry {
             case: CaseId(row.id),
             number: row.journal_number + 1,
@@ -377,8 +382,8 @@ impl Engine {
         let digest = chain(&row.head()?, &journal_entry);
         let mut rows = Vec::new();
         let mut visits = row.visits.clone();
-        // from Closed to refunding: the case moves again, under a new ticket
-        if let (true, Status::Open { at, visit, .. }) = (before.is_closed(), &status) {
+        // from Closed to refunding, or to refunding once more: the case moves again, under a new ticket
+        if let (true, Status::Open { at, visit, .. }) = (reopened, &status) {
             let Target::Stage { kind, version, body, .. } = &flow.refund().target else {
                 return Err(odd("the flow gives no money back".to_owned()));
             };
@@ -402,6 +407,7 @@ impl Engine {
             crate::topology::DEAD.clone_into(&mut message.exchange);
             message.routing_key = format!("cancelled.{}", row.service);
             jobs::update(permit, &[next]).await?;
+            kezek_store::holds::drop_for(permit, &[row.id]).await?;
             rows.push(message);
         }
         let moved =

@@ -2,7 +2,7 @@
 //! who counts enough opens it for everybody, and one probe at a time may close it.
 
 use crate::metrics::Metrics;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kezek_domain::System;
 use kezek_domain::fault::Fault;
 use kezek_stage::{Breakers, Clock};
@@ -17,7 +17,7 @@ const OPENS_AT: u32 = 8;
 /// Seconds between probes.
 const PROBE_EVERY: f64 = 2.0;
 /// Seconds a probe may take before another process may send one.
-const PROBE_LEASE: f64 = 20.0;
+const PROBE_LEASE: u32 = 20;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Known {
@@ -25,7 +25,8 @@ struct Known {
     failures: u32,
     // this process may send one call although the breaker is open
     probe: bool,
-    probing: bool,
+    // a probe that never reports (its attempt was dropped) is given up with its lease
+    probing: Option<Timestamp>,
     wants: Option<Wish>,
 }
 
@@ -41,13 +42,14 @@ enum Wish {
 pub struct SharedBreakers {
     known: Mutex<HashMap<System, Known>>,
     metrics: Metrics,
+    clock: Clock,
 }
 
 impl SharedBreakers {
     /// All closed, until the first look at the database.
     #[must_use]
-    pub fn new(metrics: Metrics) -> Self {
-        Self { known: Mutex::default(), metrics }
+    pub fn new(metrics: Metrics, clock: Clock) -> Self {
+        Self { known: Mutex::default(), metrics, clock }
     }
 
     fn with<T>(&self, system: System, f: impl FnOnce(&mut Known) -> T) -> T {
@@ -78,15 +80,18 @@ impl SharedBreakers {
         for row in rows {
             let Some(system) = System::all().iter().copied().find(|s| s.label() == row.system) else { continue };
             self.metrics.breaker_open.with_label_values(&[system.label()]).set(i64::from(row.open));
-            let may_probe = row.open && self.with(system, |k| !k.probe && !k.probing);
-            let probe = may_probe && breakers::take_probe(pool, system.label(), PROBE_EVERY, PROBE_LEASE).await?;
+            let lease = SignedDuration::from_secs(i64::from(PROBE_LEASE));
+            let probing = |k: &Known| k.probing.is_some_and(|since| clock.real().duration_since(since) < lease);
+            let may_probe = row.open && self.with(system, |k| !k.probe && !probing(k));
+            let probe =
+                may_probe && breakers::take_probe(pool, system.label(), PROBE_EVERY, f64::from(PROBE_LEASE)).await?;
             self.with(system, |k| {
                 k.open_since = if row.open { row.opened_at } else { None };
                 if row.open {
                     k.probe |= probe;
                 } else {
                     k.probe = false;
-                    k.probing = false;
+                    k.probing = None;
                 }
             });
         }
@@ -97,17 +102,19 @@ impl SharedBreakers {
 impl Breakers for SharedBreakers {
     fn allow(&self, system: System) -> Result<(), Fault> {
         self.with(system, |k| {
-            if k.open_since.is_none() {
-                return Ok(());
-            }
+            let Some(since) = k.open_since else { return Ok(()) };
+            let now = self.clock.real();
             if k.probe {
                 k.probe = false;
-                k.probing = true;
+                k.probing = Some(now);
                 return Ok(());
             }
+            // the longer it is down the rarer a waiting case comes back to ask: an outage of hours must not write a
+            // journal entry per case every few seconds
+            let down = u64::try_from(now.duration_since(since).as_secs()).unwrap_or(0);
             Err(Fault::transient("breaker-open", format!("{} is held to be down", system.label()))
                 .from_system(system)
-                .after(Duration::from_secs(2)))
+                .after(Duration::from_secs((down / 2).clamp(2, 600))))
         })
     }
 
@@ -128,7 +135,7 @@ impl Breakers for SharedBreakers {
                     k.wants = Some(Wish::Open);
                 }
             }
-            k.probing = false;
+            k.probing = None;
         });
     }
 

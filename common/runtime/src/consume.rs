@@ -27,7 +27,7 @@ pub(crate) async fn take(
     let mut waits = Waits::default();
     let up = engine.metrics().consumer_up.with_label_values(&[stage]);
     while !stop.is_cancelled() {
-        if engine.is_paused(stage) || engine.outbox_full() {
+        if engine.is_paused(stage) || engine.outbox_full(stage) {
             pause(&stop, Duration::from_millis(300)).await;
             continue;
         }
@@ -134,7 +134,7 @@ async fn follow(
                 Some(None) | None => return "stream ended",
             },
         }
-        if engine.outbox_full() {
+        if engine.outbox_full(stage) {
             return "outbox full";
         }
     }

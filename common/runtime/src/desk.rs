@@ -122,7 +122,9 @@ pub async fn discard(engine: &Engine, id: Uuid, actor: &str, reason: &str, end: 
         let detail = json!({ "letter": id, "reason": reason });
         let status = engine.move_case(&mut permit, &own, &close, "close", by, detail).await?;
         let next = engine.job_after_close(&mut permit, &own, &status).await?;
-        if !status.is_closed() {
+        if status.is_closed() {
+            arrivals::unwanted(&mut permit, &[own.subject_id]).await?;
+        } else {
             let mut row = engine.message(&next, None, false);
             crate::topology::DEAD.clone_into(&mut row.exchange);
             row.routing_key = "cancelled.operator".to_owned();

@@ -19,7 +19,6 @@ use kezek_store::{StoreError, outbox};
 use serde_json::Value;
 use sqlx::PgPool;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use uuid::Uuid;
@@ -116,7 +115,7 @@ struct Inner {
     flows: HashMap<(String, u32), Arc<Flow>>,
     // confirmed rows whose deletion goes with the next settle
     confirmed: Mutex<Vec<Uuid>>,
-    outbox_age_ms: AtomicU64,
+    outbox_ages: Mutex<HashMap<String, Duration>>,
     paused: Mutex<std::collections::HashSet<String>>,
     rule_version: String,
 }
@@ -145,10 +144,10 @@ impl Engine {
         Self(Arc::new(Inner {
             publisher: Publisher::new(publish, confirm, parts.metrics.clone()),
             consume: Link::new(&parts.amqp, "consume", parts.metrics.clone()),
-            breakers: Arc::new(SharedBreakers::new(parts.metrics.clone())),
+            breakers: Arc::new(SharedBreakers::new(parts.metrics.clone(), parts.clock.clone())),
             flows,
             confirmed: Mutex::default(),
-            outbox_age_ms: AtomicU64::new(0),
+            outbox_ages: Mutex::default(),
             paused: Mutex::default(),
             rule_version: Rules::built_in().version().to_owned(),
             parts,
@@ -252,15 +251,21 @@ impl Engine {
     pub(crate) fn set_paused(&self, stages: std::collections::HashSet<String>) {
         *self.0.paused.lock().unwrap_or_else(PoisonError::into_inner) = stages;
     }
-    /// Whether stages must stop taking because messages do not leave.
+    /// Whether a stage must stop taking because messages do not leave. Messages that wait to get into the stage's own
+    /// queue do not count: it alone can make room there.
     #[must_use]
-    pub fn outbox_full(&self) -> bool {
-        Duration::from_millis(self.0.outbox_age_ms.load(Ordering::Relaxed))
-            > Duration::from_secs(self.limits().outbox_full_seconds)
+    pub fn outbox_full(&self, stage: &str) -> bool {
+        let limit = Duration::from_secs(self.limits().outbox_full_seconds);
+        let ages = self.0.outbox_ages.lock().unwrap_or_else(PoisonError::into_inner);
+        ages.iter().any(|(to, age)| to != stage && *age > limit)
     }
-    pub(crate) fn set_outbox_age(&self, seconds: f64) {
-        let ms = Duration::try_from_secs_f64(seconds.max(0.0)).map_or(u64::MAX, |d| d.as_millis() as u64);
-        self.0.outbox_age_ms.store(ms, Ordering::Relaxed);
+    /// The oldest waiting message by the stage that it is for.
+    pub(crate) fn set_outbox_ages(&self, ages: Vec<(String, f64)>) {
+        let ages = ages
+            .into_iter()
+            .map(|(to, age)| (to, Duration::try_from_secs_f64(age.max(0.0)).unwrap_or(Duration::MAX)))
+            .collect();
+        *self.0.outbox_ages.lock().unwrap_or_else(PoisonError::into_inner) = ages;
     }
 
     /// The message of a subject's current job.

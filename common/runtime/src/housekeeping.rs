@@ -89,7 +89,7 @@ async fn outbox_round(engine: Engine) -> Result<(), StoreError> {
         return Ok(());
     }
     let answers = engine.publisher().publish(&left).await;
-    let mut gone = Vec::new();
+    let (mut gone, mut tried) = (Vec::new(), Vec::new());
     for (row, answer) in left.iter().zip(answers) {
         match answer {
             Published::Confirmed => gone.push(row.id),
@@ -97,9 +97,11 @@ async fn outbox_round(engine: Engine) -> Result<(), StoreError> {
                 tracing::error!(outbox.id = %row.id, fault, "a message cannot be published: set aside");
                 outbox::set_aside(&mut *tx, row.id, &fault).await?;
             }
-            Published::Not(_) => {}
+            Published::Not(_) => tried.push(row.id),
         }
     }
+    // what a full queue refused goes to the end of the line: it must not hide what could be sent
+    outbox::tried(&mut *tx, &tried).await?;
     tracing::info!(found = left.len(), sent = gone.len(), "swept the outbox");
     outbox::delete(&mut *tx, &gone).await?;
     tx.commit().await?;
@@ -117,7 +119,7 @@ async fn gauge_round(engine: Engine) -> Result<(), StoreError> {
     m.outbox_rows.set(waiting);
     m.outbox_set_aside.set(aside);
     m.outbox_oldest_seconds.set(age);
-    engine.set_outbox_age(age);
+    engine.set_outbox_ages(outbox::ages(pool).await?);
     let paused: HashSet<String> = pauses::list(pool).await?.into_iter().map(|(stage, _, _)| stage).collect();
     for stage in engine.stages() {
         m.stage_paused.with_label_values(&[stage.name]).set(i64::from(paused.contains(stage.name)));
@@ -169,7 +171,7 @@ pub async fn ready(engine: &Engine, running: &[&'static str]) -> Readiness {
         .filter(|s| !engine.is_paused(s) && m.consumer_up.with_label_values(&[s]).get() == 0)
         .map(|s| (*s).to_owned())
         .collect();
-    let outbox = !engine.outbox_full();
+    let outbox = !running.iter().any(|stage| engine.outbox_full(stage));
     let ready = broker && database && not_blocked && outbox && not_consuming.is_empty();
     Readiness { ready, broker, not_blocked, database, outbox, not_consuming }
 }

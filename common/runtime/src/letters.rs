@@ -211,7 +211,9 @@ impl Engine {
             // it may have gone on between reading and locking
             if let Some(own) = locked.filter(|l| l.ticket == own.ticket) {
                 if verdict == LetterVerdict::TryAlone {
-                    rows.push(self.message(&own, None, true));
+                    // a lapse's mode is in its message alone
+                    let mode = item.envelope.as_ref().map_or("job", |e| e.mode.label()).to_owned();
+                    rows.push(self.message(&JobRow { mode, ..own }, None, true));
                 } else {
                     ticket = Some(own.ticket + 1);
                     self.park_with_letter(&mut permit, &own, letter).await?;

@@ -113,7 +113,9 @@ impl<S: Stage> StageRoom<S> {
                     }
                 }
             }
-            while batch.len() < limits.batch {
+            // pictures are megabytes: no more files are opened than are worked on soon
+            let most = if S::ATTACHMENTS.is_empty() { limits.batch } else { limits.batch.min(16) };
+            while batch.len() < most {
                 match redone.try_recv().or_else(|_| items.try_recv()) {
                     Ok(item) => batch.push(item),
                     Err(_) => break,
@@ -374,14 +376,14 @@ impl<S: Stage> StageRoom<S> {
                 Err(error) => match self.park_alone(&mut batch, &error) {
                     true => todo.push(batch),
                     false => {
-                        // even parking does not commit: keep the delivery and go on trying, loudly
+                        // even parking does not commit: it is read again after a while, and holds up nobody else
                         tracing::error!(
                             stage = S::NAME,
                             error = error.tell(),
                             "a turn can be neither settled nor parked"
                         );
                         tokio::time::sleep(waits.next_wait()).await;
-                        todo.push(batch);
+                        done.push((batch, Settlement { rows: Vec::new(), fates: vec![Fate::Redo] }));
                     }
                 },
             }

@@ -11,7 +11,7 @@ use kezek_domain::fault::Fault;
 use kezek_domain::journal::{JournalEntry, Linked, chain};
 use kezek_domain::ledger::Posting;
 use kezek_domain::rules::NoticeKind;
-use kezek_domain::{Entry, Move, Purse, StageName, Status, Ticket, after};
+use kezek_domain::{Entry, How, Move, Purse, StageName, Status, Ticket, after};
 use kezek_stage::{Flow, Hold, Outcome as _, SectionDraft, Settled, Stage, Step, Target, Turn};
 use kezek_store::cases::{CaseMove, CaseRow};
 use kezek_store::dossier::NewSection;
@@ -67,6 +67,8 @@ struct Draft {
     arrivals: Vec<(Uuid, &'static str)>,
     consumed_letters: Vec<(Uuid, i64)>,
     side_states: Vec<(Uuid, &'static str, Option<String>, Value)>,
+    /// Cases whose turn becomes true as the stage returned it, and not as a fault found on the way.
+    turned: HashSet<Uuid>,
 }
 
 impl Draft {
@@ -180,7 +182,7 @@ impl Engine {
         let won: Vec<Settled<'_, S>> = batch
             .iter()
             .zip(&fates)
-            .filter(|(f, fate)| matches!(fate, Fate::True { .. }) && !matches!(f.errand, Errand::Side))
+            .filter(|(f, fate)| matches!(fate, Fate::True { .. }) && draft.turned.contains(&f.subject))
             .filter_map(|(f, _)| match &f.result {
                 Ok(turn @ (Turn::Done(_) | Turn::Hold(_))) => {
                     Some(Settled { case: &f.head, visit: f.visit, turn, at: now, _stage: PhantomData })
@@ -192,7 +194,7 @@ impl Engine {
             stage
                 .record(&won, &mut permit)
                 .await
-                .map_err(|fault| StoreError::Inconsistent { table: "record", what: fault.to_string() })?;
+                .map_err(|fault| StoreError::Record { passes: fault.is_transient(), what: fault.to_string() })?;
         }
         drop(won);
         let confirmed = self.take_confirmed();
@@ -240,8 +242,12 @@ impl Engine {
             None => Some(Fate::Stale),
             Some(row) if row.revision != f.revision => Some(Fate::Redo),
             Some(row) => {
-                let held = row.status().is_ok_and(|s| held_at(&s, S::NAME));
+                let status = row.status().ok();
+                let held = status.as_ref().is_some_and(|s| held_at(s, S::NAME));
+                let moving = matches!(&status, Some(Status::Open { how: How::Moving, .. }));
                 match f.errand {
+                    // a job is work for a case that moves; one that came to a held, parked or closed case is a leftover
+                    Errand::Job if !moving => Some(Fate::Stale),
                     Errand::Lapse if lost.contains(&f.subject) => Some(Fate::Lost),
                     Errand::Lapse | Errand::Decision if !held => Some(Fate::Stale),
                     _ => None,
@@ -313,6 +319,9 @@ impl Engine {
             Errand::Arrival { id, .. } => locked.get(&id),
             _ => None,
         };
+        if turned.is_ok() {
+            draft.turned.insert(f.subject);
+        }
         let outcome = match (turned, arrival) {
             (Ok(label), None) => label,
             (Ok(label), Some(own)) => {
@@ -321,9 +330,13 @@ impl Engine {
                 draft.arrivals.push((own.subject_id, "taken"));
                 label
             }
-            // money was booked for an answer that the law then refuses: nothing of this settle may stay
-            (Err(fault), Some(_)) if !posted.is_empty() => {
+            // money was booked for a turn that is then refused: nothing of this settle may stay
+            (Err(fault), _) if !posted.is_empty() => {
                 return Err(StoreError::Inconsistent { table: "ledger", what: fault.to_string() });
+            }
+            // an officer's decision either becomes true or did not happen: he sees the fault and decides again
+            (Err(fault), _) if matches!(f.errand, Errand::Decision) => {
+                return Err(StoreError::Record { passes: fault.is_transient(), what: fault.to_string() });
             }
             // the answer could not be weighed: the case goes on waiting, the answer is tried again or parked
             (Err(fault), Some(own)) => {
@@ -405,10 +418,11 @@ impl Engine {
             Err(illegal) => return Ok(Err(Fault::permanent("illegal-move", illegal.to_string()))),
         };
         let mut notices = step.notices.clone();
-        let next = self.next_job(case, &status, flow, step, draft);
+        // whatever may still refuse the turn comes before the first line of the draft
         if let Err(fault) = self.draft_sections(f, sections, case, draft)? {
             return Ok(Err(fault));
         }
+        let next = self.next_job(case, &status, flow, step, draft);
         let mut detail = json!({ "facts": outcome.facts(), "to": status.at().map(ToString::to_string) });
         if let (Some(b), Some(map)) = (status.refunding(), detail.as_object_mut()) {
             map.insert("refunding".to_owned(), json!({ "closing": b.closing.label(), "reason": b.reason }));
@@ -541,7 +555,7 @@ impl Engine {
                 let next = JobRow {
                     ticket: case.job.ticket + 1,
                     letter_id: None,
-                    // a lapse is replayed as work: the stage holds again, and the deadline is due at once
+                    // replayed, it begins at the stage's work again: what it asks outside carries the same keys
                     mode: Mode::Job.label().to_owned(),
                     ..case.job.clone()
                 };

@@ -199,6 +199,16 @@ impl Attempt {
         call: impl Future<Output = Result<T, E>> + Send,
     ) -> Result<T, Fault> {
         self.breakers.allow(system)?;
+        self.allowed(system, operation, call).await
+    }
+
+    /// A call that the breaker has let through.
+    async fn allowed<T, E: Into<Fault>>(
+        &self,
+        system: System,
+        operation: &'static str,
+        call: impl Future<Output = Result<T, E>> + Send,
+    ) -> Result<T, Fault> {
         let began = self.clock.real();
         let result = call.await.map_err(|e| e.into().from_system(system));
         let millis = self.clock.real().duration_since(began).as_millis();
@@ -251,7 +261,7 @@ impl Attempt {
             Earlier::Unanswered => match ask {
                 None => return Ok(Effect::Doubtful),
                 Some(ask) => {
-                    if let Some(answer) = self.call(system, "ask", ask).await? {
+                    if let Some(answer) = self.allowed(system, "ask", ask).await? {
                         self.remember(key, &answer).await?;
                         return Ok(Effect::Done(answer));
                     }
@@ -259,7 +269,8 @@ impl Attempt {
             },
             Earlier::New => {}
         }
-        let answer = match self.call(system, operation, call).await {
+        // the breaker was asked once, before the intent: asked again it would take its own probe for somebody else's
+        let answer = match self.allowed(system, operation, call).await {
             Ok(answer) => answer,
             Err(fault) => {
                 // a permanent fault is the receiver's own "no": nothing happened there

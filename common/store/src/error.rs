@@ -16,6 +16,14 @@ pub enum StoreError {
         /// What is wrong.
         what: String,
     },
+    /// A stage refused the transaction: its own rows could not be written, or the turn may not become true.
+    #[error("{what}")]
+    Record {
+        /// Whether the same may succeed later.
+        passes: bool,
+        /// The fault.
+        what: String,
+    },
     /// A section or attachment could not be opened or sealed.
     #[error("encryption: {0}")]
     Crypt(&'static str),
@@ -42,7 +50,8 @@ impl StoreError {
     pub fn class(&self) -> Class {
         match self {
             Self::Sql(error) => class(error),
-            Self::Inconsistent { .. } | Self::Crypt(_) => Class::Data,
+            Self::Record { passes: true, .. } => Class::Again,
+            Self::Record { passes: false, .. } | Self::Inconsistent { .. } | Self::Crypt(_) => Class::Data,
         }
     }
     /// The SQLSTATE and constraint, which carry no personal data (the server's own message may).
@@ -59,6 +68,7 @@ impl StoreError {
             Self::Sql(sqlx::Error::Io(e)) => format!("connection: {}", e.kind()),
             Self::Sql(_) => "driver error".to_owned(),
             Self::Inconsistent { table, what } => format!("{table}: {what}"),
+            Self::Record { what, .. } => what.clone(),
             Self::Crypt(what) => (*what).to_owned(),
         }
     }
@@ -67,7 +77,7 @@ impl StoreError {
     pub fn constraint(&self) -> Option<&str> {
         match self {
             Self::Sql(sqlx::Error::Database(e)) => e.constraint(),
-            Self::Sql(_) | Self::Inconsistent { .. } | Self::Crypt(_) => None,
+            Self::Sql(_) | Self::Inconsistent { .. } | Self::Record { .. } | Self::Crypt(_) => None,
         }
     }
 }

@@ -82,7 +82,7 @@ pub async fn list_left(
         OutboxRow,
         "SELECT id, subject_id, exchange, routing_key, headers, body FROM outbox
          WHERE set_aside_at IS NULL AND created_at < now() - make_interval(secs => $1)
-         ORDER BY created_at LIMIT $2",
+         ORDER BY coalesce(tried_at, created_at) LIMIT $2",
         seconds,
         limit
     )
@@ -116,4 +116,34 @@ pub async fn depth(executor: impl sqlx::PgExecutor<'_>) -> Result<(i64, i64, f64
     .fetch_one(executor)
     .await?;
     Ok((row.waiting, row.aside, row.age))
+}
+
+/// Notes that the sweeper could not send these now: others go first the next time.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn tried(executor: impl sqlx::PgExecutor<'_>, ids: &[Uuid]) -> Result<(), StoreError> {
+    if !ids.is_empty() {
+        sqlx::query!("UPDATE outbox SET tried_at = now() WHERE id = ANY ($1)", ids).execute(executor).await?;
+    }
+    Ok(())
+}
+
+/// The age in seconds of the oldest waiting message, by where it goes: a stage, or `ladder`.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn ages(executor: impl sqlx::PgExecutor<'_>) -> Result<Vec<(String, f64)>, StoreError> {
+    Ok(sqlx::query!(
+        r#"SELECT CASE WHEN exchange = 'kezek.retry' THEN 'ladder'
+                     WHEN routing_key LIKE 'parked.%' THEN 'recovery'
+                     ELSE coalesce(headers ->> 'stage', 'unknown') END AS "goes!",
+                extract(epoch FROM now() - min(created_at))::float8 AS "age!"
+         FROM outbox WHERE set_aside_at IS NULL GROUP BY 1"#
+    )
+    .fetch_all(executor)
+    .await?
+    .into_iter()
+    .map(|r| (r.goes, r.age))
+    .collect())
 }
