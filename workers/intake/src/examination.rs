@@ -29,7 +29,7 @@ pub struct Papers<'a> {
 /// Examines the papers onto a sheet.
 ///
 /// # Errors
-/// [`Halt`] where Digital-ID could not be asked.
+/// [`Halt`] where Digital-ID could not be asked, or revocation could not be established and nothing else refuses.
 pub async fn examine(
     papers: &Papers<'_>,
     verifier: &dyn SignatureVerifier,
@@ -47,6 +47,11 @@ pub async fn examine(
         sheet.note("A3.11", portrait::judge(answer));
     }
     let verified = verifier.verify(papers.signed, papers.eds, &form.iin, SignerRole::Applicant, papers.filed_at);
-    sheet.note("A3.12", eds::judge(&verified));
+    match eds::judge(&verified) {
+        Ok(verdict) => sheet.note("A3.12", verdict),
+        Err(fault) if sheet.stands() => return Err(fault.into()),
+        // refused on other grounds already: the list would change nothing, and the signature stays unjudged
+        Err(_) => {}
+    }
     Ok(())
 }

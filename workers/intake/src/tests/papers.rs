@@ -84,6 +84,43 @@ async fn a3_12_a_signature_of_somebody_else_or_over_other_bytes_is_refused() -> 
 }
 
 #[tokio::test]
+async fn a3_12_a_list_of_revoked_certificates_that_says_nothing_refuses_nobody() -> Tested {
+    let mut case = case().await?;
+    let authority = Authority::new(paper::filed_at())?;
+    let eds = authority.person(&paper::iin())?.sign(&case.papers[2].1)?;
+    let list = std::env::temp_dir().join(format!("kezek-intake-crl-{}.pem", std::process::id()));
+    let reopened = |case: &Case, issuer: &Authority| -> Result<Bench<Intake>, Box<dyn Error>> {
+        std::fs::write(&list, issuer.revocation_list()?)?;
+        let kit = bench::kit(paper::filed_at())
+            .with(Arc::new(case.register.gateway()?))
+            .with(Arc::new(CmsVerifier::new(&authority.pem()?)?.with_crl_file(&list)?));
+        let config = Config { iin_profile: IinProfile::Demo, ..Config::default() };
+        let mut bench = Bench::open(config, kit)?.filing(&case.form);
+        for (which, bytes) in &case.papers {
+            bench = bench.attaching(*which, bytes.clone());
+        }
+        Ok(bench.attaching(Attachment::Eds, eds.clone()))
+    };
+    case.bench = reopened(&case, &Authority::new(paper::filed_at())?)?;
+    for _ in 0..2 {
+        let fault = case.bench.work(&Job {}).await.expect_err("neither registered nor refused");
+        assert_eq!((fault.is_transient(), fault.cause()), (true, "revocation-unknown"));
+    }
+    assert!(case.register.asked_of(service_ids::REGISTER).is_empty());
+
+    // what is wrong with the papers anyway is not waited for
+    case.bench = case.bench.attaching(Attachment::Photo, b"another".as_slice());
+    assert_eq!(case.refused().await?.1, "photo-differs");
+
+    // a list that speaks: the same application goes on
+    case.bench = reopened(&case, &authority)?;
+    let turn = case.bench.work(&Job {}).await?;
+    std::fs::remove_file(&list)?;
+    assert!(matches!(turn, Turn::Done(Outcome::Registered(_))), "{turn:?}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a3_9_a3_10_all_that_is_wrong_with_the_papers_is_found_at_once() -> Tested {
     let (photo, sample) = (portrait(210, 270), signature(600, 200, Stroke::Nothing));
     let mut case = case_with(|form| {
