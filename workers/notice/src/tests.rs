@@ -159,6 +159,7 @@ async fn a11b_a_cancellation_names_its_reason() -> Tested {
         decided_at: paper::filed_at(),
         signature_sha256: "00".repeat(32),
         signature_verified_by: "test".to_owned(),
+        cms: "MAA=".to_owned(),
     };
     let told = words(Rules::built_in(), NoticeKind::Cancelled, Language::Ru, &bench.filing(&decision).file())?;
     assert!(told.contains("фотография не соответствует требованиям"), "{told}");

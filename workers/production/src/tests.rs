@@ -26,6 +26,7 @@ fn decision(outcome: DecisionOutcome) -> Decision {
         decided_at: paper::filed_at(),
         signature_sha256: "00".repeat(32),
         signature_verified_by: "test".to_owned(),
+        cms: "MAA=".to_owned(),
     }
 }
 

@@ -36,7 +36,7 @@ pub struct Signed {
     pub signature_sha256: String,
     /// Name and version of the verifier.
     pub verified_by: String,
-    /// The detached signature itself (CMS, DER, base64): kept once, with this answer, as evidence.
+    /// The detached signature itself (CMS, DER, base64): filed with the sealed decision, as evidence.
     pub cms: String,
 }
 
@@ -66,6 +66,7 @@ impl Answer {
             decided_at: signed.decided_at,
             signature_sha256: signed.signature_sha256.clone(),
             signature_verified_by: signed.verified_by.clone(),
+            cms: signed.cms.clone(),
         }
     }
 }

@@ -141,7 +141,7 @@ fn path(case: CaseId) -> String {
 
 #[tokio::test]
 async fn a11a_the_page_gives_the_exact_bytes_and_the_door_takes_them_signed_by_the_officer() -> Tested {
-    let desk = desk().await?;
+    let mut desk = desk().await?;
     let counter = Counter::default();
     counter.put(held(&desk));
     let (doors, case) = (counter.routes(&desk.bench), desk.bench.case.id);
@@ -171,6 +171,17 @@ async fn a11a_the_page_gives_the_exact_bytes_and_the_door_takes_them_signed_by_t
     let Answer::Approve { signed } = kept else { panic!("approved") };
     assert_eq!(STANDARD.decode(&signed.cms)?, signature);
     assert_eq!(signed.signature_sha256, hex::encode(Sha256::digest(&signature)));
+
+    // the stage files it: the evidence is sealed in the dossier, and the journal has its digest alone
+    let Turn::Done(outcome) = desk.bench.answer(&Answer::Approve { signed }, &Job {}).await? else {
+        panic!("approved")
+    };
+    let filed = desk.bench.filed::<Decision>()?;
+    assert_eq!(STANDARD.decode(&filed.cms)?, signature);
+    assert_eq!(filed.signature_sha256, hex::encode(Sha256::digest(STANDARD.decode(&filed.cms)?)));
+    for readable in [outcome.facts().to_string(), format!("{outcome:?}")] {
+        assert!(!readable.contains(&filed.cms), "{readable}");
+    }
 
     // the same signature again: the ticket has moved, so it fits nothing any more
     let (status, _) = ask(&doors, &reviewer, "POST", &path(case), Some(body(7, "approve", None, &signature))).await;

@@ -37,7 +37,7 @@ filed!(
     Questions,
 );
 
-masked!(Identity, Document, Exemption);
+masked!(Identity, Document, Exemption, Decision);
 
 /// Who the registers say the applicant is (A3.2, A3.4–A3.6). Holds no portrait.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -231,7 +231,7 @@ pub struct Payment {
 }
 
 /// The reviewer's decision (A11a, A11b).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Decision {
     /// What was decided.
     pub outcome: DecisionOutcome,
@@ -245,6 +245,8 @@ pub struct Decision {
     pub signature_sha256: String,
     /// Who verified it, with version.
     pub signature_verified_by: String,
+    /// The signature itself, the evidence of the decision: base64 of the detached CMS. Never shown.
+    pub cms: String,
 }
 
 labelled! {
