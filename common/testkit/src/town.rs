@@ -160,7 +160,7 @@ impl Town {
             .merge(questions::routes(&pipeline::names(), Arc::clone(&desk.answers), Arc::clone(&desk.reads)));
         let from =
             gateway::Config { sender_id: SANDBOX.0.to_owned(), password: SecretString::from(SANDBOX.1.to_owned()) };
-        let callback = gateway::routes(Arc::clone(&desk.answers), from);
+        let callback = gateway::routes(Arc::clone(&desk.answers), engine.keyring().clone(), from);
         let until = workers.leave.clone();
         tasks.spawn(async move {
             axum::serve(listener, callback).with_graceful_shutdown(async move { until.cancelled().await }).await

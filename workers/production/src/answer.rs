@@ -1,4 +1,4 @@
-//! What the centre reports, and what a person of the centre decides when asked. The card's number is a digest.
+//! What the centre reports, and what a person of the centre decides when asked. The card's number is a keyed digest.
 
 use jiff::Timestamp;
 use kezek_stage::Shape;
@@ -13,8 +13,8 @@ pub enum Answer {
     Produced {
         /// The effect key of the order.
         order_key: String,
-        /// SHA-256 of the card's number, in hex: the number itself is personal data.
-        card_number_sha256: String,
+        /// The keyed digest of the card's number, in hex: the number itself is personal data.
+        card_number_digest: String,
         /// When, by the centre's account of business time.
         at: Option<Timestamp>,
     },
@@ -91,7 +91,7 @@ impl Shape for Answer {
         let code = || "demo-laminate".to_owned();
         let at = Some(Timestamp::constant(1_756_789_200, 0));
         vec![
-            Self::Produced { order_key: order_key(), card_number_sha256: "00".repeat(32), at },
+            Self::Produced { order_key: order_key(), card_number_digest: "00".repeat(32), at },
             Self::Defect { order_key: order_key(), code: code(), at },
             Self::IncomingControlFailed { order_key: order_key(), code: code(), at: None },
             Self::CheckAgain,

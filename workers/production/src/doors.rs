@@ -6,18 +6,18 @@ use crate::{Answer, Production};
 use kezek_domain::{Actor, Fault, System};
 use kezek_gateway::incoming::{CentreResult, ProductionResult};
 use kezek_stage::{Arrival, ArrivalSubject};
-use sha2::{Digest as _, Sha256};
 
-/// The arrival of the centre's result (A3.18, A5.4). The card's number is left behind as its digest.
+/// The arrival of the centre's result (A3.18, A5.4). The card's number is left behind as what `digest` makes of it:
+/// the installation's keyed digest, in hex. Without the key nine digits would be found by trying them all.
 ///
 /// # Errors
-/// Permanent, where the answer cannot be written as JSON.
-pub fn arrival(message: &ProductionResult) -> Result<Arrival, Fault> {
+/// Permanent, where the answer cannot be written as JSON; whatever `digest` gives.
+pub fn arrival(message: &ProductionResult, digest: &dyn Fn(&str) -> Result<String, Fault>) -> Result<Arrival, Fault> {
     let order_key = message.order_key.clone();
     let at = message.at;
     let answer = match &message.result {
         CentreResult::Produced { card_number } => {
-            Answer::Produced { order_key, card_number_sha256: digest(card_number), at }
+            Answer::Produced { order_key, card_number_digest: digest(card_number)?, at }
         }
         CentreResult::Defect { code } => Answer::Defect { order_key, code: code.clone(), at },
         CentreResult::IncomingControlFailed { code } => {
@@ -32,10 +32,4 @@ pub fn arrival(message: &ProductionResult) -> Result<Arrival, Fault> {
         &answer,
         Actor::Provider { system: sender.to_owned() },
     )
-}
-
-/// The form in which a card's number is kept: SHA-256, in hex.
-#[must_use]
-pub fn digest(card_number: &str) -> String {
-    hex::encode(Sha256::digest(card_number.as_bytes()))
 }

@@ -9,7 +9,7 @@ mod outcome;
 mod question;
 
 pub use answer::{Answer, CancelReason};
-pub use doors::{arrival, digest};
+pub use doors::arrival;
 pub use job::Job;
 pub use outcome::Outcome;
 
@@ -93,8 +93,8 @@ impl Stage for Production {
             at: at.unwrap_or_else(|| attempt.now()),
         };
         match answer {
-            Answer::Produced { card_number_sha256, at, .. } => {
-                let number = Some(format!("sha256:{card_number_sha256}"));
+            Answer::Produced { card_number_digest, at, .. } => {
+                let number = Some(format!("hmac-sha256:{card_number_digest}"));
                 Ok(Turn::Done(Outcome::Produced { made: made(ProductionResult::Produced, number, *at) }))
             }
             Answer::Defect { code, at, .. } => {

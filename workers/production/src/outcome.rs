@@ -46,7 +46,7 @@ impl kezek_stage::Outcome for Outcome {
             at: Timestamp::constant(1_756_789_200, 0),
         };
         vec![
-            Self::Produced { made: made(ProductionResult::Produced, Some(format!("sha256:{}", "00".repeat(32)))) },
+            Self::Produced { made: made(ProductionResult::Produced, Some(format!("hmac-sha256:{}", "00".repeat(32)))) },
             Self::Defective { next: 1, made: made(ProductionResult::Defect, None) },
             Self::Cancelled { reason: CancelReason::Unpaid },
             Self::Cancelled { reason: CancelReason::IncomingControl },

@@ -3,7 +3,8 @@
 use crate::{Answer, CancelReason, Config, Job, Outcome, Production};
 use kezek_domain::dossier::{Decision, DecisionOutcome, DutyOutcome, Exemption, Production as Made};
 use kezek_domain::rules::NoticeKind;
-use kezek_domain::{Role, Tiyn};
+use kezek_domain::{Fault, Role, Tiyn};
+use kezek_gateway::incoming::{CentreResult, ProductionResult};
 use kezek_gateway::service_ids::{CANCEL, PRODUCTION_ORDER};
 use kezek_gateway::xml;
 use kezek_stage::{Attachment, Hold, Turn};
@@ -64,7 +65,7 @@ fn key(bench: &Bench<Production>, remake: u32) -> String {
 }
 
 fn produced(order_key: String) -> Answer {
-    Answer::Produced { order_key, card_number_sha256: crate::digest("045678912"), at: None }
+    Answer::Produced { order_key, card_number_digest: "5a".repeat(32), at: None }
 }
 
 fn defect(order_key: String) -> Answer {
@@ -83,7 +84,22 @@ async fn a3_18_the_card_is_ordered_once_and_held_for_its_term() -> Tested {
     let turn = bench.answer(&answer, &Job { remake: 0 }).await?;
     assert!(matches!(turn, Turn::Done(Outcome::Produced { .. })), "{turn:?}");
     let made = bench.filed::<Made>()?;
-    assert!(made.card_number.is_some_and(|n| n.starts_with("sha256:") && !n.contains("045678912")));
+    assert_eq!(made.card_number, Some(format!("hmac-sha256:{}", "5a".repeat(32))));
+    Ok(())
+}
+
+#[test]
+fn a3_18_the_number_of_a_card_arrives_as_what_the_installations_digest_makes_of_it() -> Tested {
+    let result = CentreResult::Produced { card_number: "045678912".to_owned() };
+    let message = ProductionResult { order_key: "print/1/0".to_owned(), result, at: None };
+    let reversed = |number: &str| Ok(number.chars().rev().collect::<String>());
+    let arrival = crate::arrival(&message, &reversed)?;
+    assert_eq!(arrival.body["produced"]["card_number_digest"], "219876540");
+    assert!(!arrival.body.to_string().contains("045678912"));
+
+    // without a digest nothing arrives, rather than the number itself
+    let fault = crate::arrival(&message, &|_| Err(Fault::permanent("no-key", ""))).err();
+    assert_eq!(fault.map(|f| f.cause()), Some("no-key"));
     Ok(())
 }
 

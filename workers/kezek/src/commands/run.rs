@@ -213,7 +213,7 @@ fn mounted(config: &Config, rooms: &[Arc<dyn Room>], engine: &Engine) -> Router 
     stages
         .fold(Router::new(), Router::merge)
         .merge(questions::routes(&pipeline::names(), Arc::clone(&kit.answers), Arc::clone(&kit.reads)))
-        .merge(gateway::routes(Arc::clone(&kit.answers), config.callback.clone()))
+        .merge(gateway::routes(Arc::clone(&kit.answers), engine.keyring().clone(), config.callback.clone()))
 }
 
 /// Counts the invariants for the metrics, now and then; in the process that keeps the letters, once per installation.

@@ -13,6 +13,7 @@ use axum::routing::post;
 use kezek_gateway::incoming::{self, Incoming, Message};
 use kezek_gateway::xml::Problem;
 use kezek_stage::{Answers, Arrival, ConfigError, DoorError, Fault};
+use kezek_store::crypt::Keyring;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -48,6 +49,7 @@ impl Config {
 
 struct Door {
     answers: Arc<dyn Answers>,
+    keyring: Keyring,
     config: Config,
 }
 
@@ -58,11 +60,12 @@ struct Refusal {
 }
 
 /// The endpoint. It knows its sender by the message itself and needs no bearer token.
-pub fn routes(answers: Arc<dyn Answers>, config: Config) -> Router {
+/// The keyring digests what may not be kept as it comes (a card's number).
+pub fn routes(answers: Arc<dyn Answers>, keyring: Keyring, config: Config) -> Router {
     Router::new()
         .route(PATH, post(receive))
         .layer(DefaultBodyLimit::max(incoming::MAX_BYTES))
-        .with_state(Arc::new(Door { answers, config }))
+        .with_state(Arc::new(Door { answers, keyring, config }))
 }
 
 async fn receive(State(door): State<Arc<Door>>, body: Result<Bytes, BytesRejection>) -> Response {
@@ -86,18 +89,23 @@ impl Door {
         if !message.came_from(&self.config.sender_id, &self.config.password) {
             return Err(Refusal::at(StatusCode::UNAUTHORIZED, "messageInfo/sender", "not a sender that is known here"));
         }
-        let brought = self.answers.bring(arrival(&message.message()?)?).await?;
+        let brought = self.answers.bring(self.arrival(&message.message()?)?).await?;
         tracing::debug!(service = %message.service_id, ?brought, "gateway.message.kept");
         Ok(message.acknowledgement())
     }
-}
 
-/// Which stage a message answers.
-fn arrival(message: &Message) -> Result<Arrival, Fault> {
-    match message {
-        Message::PaymentConfirmed(confirmed) => kezek_payment::arrival(confirmed),
-        Message::ProductionResult(result) => kezek_production::arrival(result),
-        Message::TaxRefundPaid(paid) => kezek_refund::arrival(paid),
+    /// Which stage a message answers.
+    fn arrival(&self, message: &Message) -> Result<Arrival, Fault> {
+        match message {
+            Message::PaymentConfirmed(confirmed) => kezek_payment::arrival(confirmed),
+            Message::ProductionResult(result) => kezek_production::arrival(result, &|number| self.card_number(number)),
+            Message::TaxRefundPaid(paid) => kezek_refund::arrival(paid),
+        }
+    }
+
+    /// The form in which a card's number is kept: its keyed digest, in hex.
+    fn card_number(&self, number: &str) -> Result<String, Fault> {
+        Ok(hex::encode(self.keyring.digest("card-number", number.as_bytes())?))
     }
 }
 
