@@ -235,7 +235,7 @@ impl Town {
             #[expect(clippy::cast_precision_loss, reason = "a share of the run")]
             let done = (portal.answered() + ended) as f64 / (2.0 * f64::from(self.demo.applications));
             if let Some(whom) = killer.strike(done, Instant::now()) {
-                self.workers.kill(whom).await;
+                self.workers.kill(whom, &self.http).await?;
                 continue;
             }
             if pulse.stuck(&look, portal.answered(), Instant::now()) {
@@ -250,7 +250,7 @@ impl Town {
                 // whoever was to be killed on the way is killed before it ends
                 Next::Leap | Next::Over if killer.left() > 0 => {
                     if let Some(whom) = killer.strike(1.0, Instant::now()) {
-                        self.workers.kill(whom).await;
+                        self.workers.kill(whom, &self.http).await?;
                     }
                 }
                 Next::Leap => leaps += u32::from(self.leap().await?),

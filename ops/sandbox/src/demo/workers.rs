@@ -3,6 +3,7 @@
 
 use std::fs::OpenOptions;
 use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::setup::Folder;
@@ -27,19 +28,20 @@ const LEAVE: Duration = Duration::from_secs(25);
 pub struct Workers {
     list: Vec<Worker>,
     minders: JoinSet<anyhow::Result<()>>,
-    killed: u32,
+    killed: Arc<AtomicU32>,
 }
 
 struct Worker {
     name: String,
     address: SocketAddr,
     log: PathBuf,
-    commands: mpsc::Sender<Command_>,
+    orders: mpsc::Sender<Order>,
     starts: Arc<AtomicU32>,
 }
 
-enum Command_ {
-    Kill,
+enum Order {
+    /// To be killed; the sender is dropped once it is dead.
+    Kill(oneshot::Sender<()>),
     Leave,
 }
 
@@ -49,11 +51,11 @@ impl Workers {
     /// # Errors
     /// Where a log file or a process cannot be made.
     pub fn start(kezek: &Kezek, folder: &Folder, addresses: &[SocketAddr]) -> anyhow::Result<Self> {
-        let mut workers = Self { list: Vec::new(), minders: JoinSet::new(), killed: 0 };
+        let mut workers = Self { list: Vec::new(), minders: JoinSet::new(), killed: Arc::default() };
         for (index, address) in addresses.iter().enumerate() {
             let name = format!("worker-{}", char::from(b'a' + u8::try_from(index).unwrap_or(25).min(25)));
             let log = folder.file(&format!("{name}.log"));
-            let (commands, orders) = mpsc::channel(1);
+            let (sender, orders) = mpsc::channel(1);
             let starts = Arc::new(AtomicU32::new(0));
             let minder = Minder {
                 kezek: kezek.clone(),
@@ -61,8 +63,9 @@ impl Workers {
                 address: *address,
                 log: log.clone(),
                 starts: Arc::clone(&starts),
+                killed: Arc::clone(&workers.killed),
             };
-            workers.list.push(Worker { name, address: *address, log, commands, starts });
+            workers.list.push(Worker { name, address: *address, log, orders: sender, starts });
             workers.minders.spawn(minder.mind(orders));
         }
         Ok(workers)
@@ -74,10 +77,10 @@ impl Workers {
         self.list.iter().map(|worker| worker.log.clone()).collect()
     }
 
-    /// How many were killed on command.
+    /// How many died of the kill that was ordered: counted at their death, not at the order.
     #[must_use]
-    pub const fn killed(&self) -> u32 {
-        self.killed
+    pub fn killed(&self) -> u32 {
+        self.killed.load(Ordering::Relaxed)
     }
 
     /// How many times any was started beyond the first.
@@ -91,32 +94,46 @@ impl Workers {
     /// # Errors
     /// Where one is not for long: with the end of its log.
     pub async fn ready(&mut self, http: &reqwest::Client) -> anyhow::Result<()> {
-        let began = tokio::time::Instant::now();
-        for worker in &self.list {
-            loop {
-                let asked = http.get(format!("http://{}/readyz", worker.address)).send().await;
-                if asked.is_ok_and(|answer| answer.status().is_success()) {
-                    break;
-                }
-                if let Some(ended) = self.minders.try_join_next() {
-                    ended??;
-                }
-                if began.elapsed() > READY {
-                    anyhow::bail!("{} is not ready; its log ends with:\n{}", worker.name, tail(&worker.log));
-                }
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
+        for index in 0..self.list.len() {
+            self.one_ready(index, http).await?;
         }
         Ok(())
     }
 
-    /// Kills one without warning; it is started again. `index` counts modulo their number.
-    pub async fn kill(&mut self, index: usize) {
-        let Some(worker) = self.list.get(index % self.list.len().max(1)) else { return };
-        if worker.commands.send(Command_::Kill).await.is_ok() {
-            self.killed += 1;
-            tracing::info!(worker = worker.name, "killed without warning");
+    async fn one_ready(&mut self, index: usize, http: &reqwest::Client) -> anyhow::Result<()> {
+        let worker = self.list.get(index).context("no such worker")?;
+        let began = tokio::time::Instant::now();
+        loop {
+            let asked = http.get(format!("http://{}/readyz", worker.address)).send().await;
+            if asked.is_ok_and(|answer| answer.status().is_success()) {
+                return Ok(());
+            }
+            if let Some(ended) = self.minders.try_join_next() {
+                ended??;
+            }
+            if began.elapsed() > READY {
+                anyhow::bail!("{} is not ready; its log ends with:\n{}", worker.name, tail(&worker.log));
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
+    }
+
+    /// Kills one without warning, once it is ready, and waits for its death; it is started again. `index` counts
+    /// modulo their number.
+    ///
+    /// # Errors
+    /// Where it is not ready for long.
+    pub async fn kill(&mut self, index: usize, http: &reqwest::Client) -> anyhow::Result<()> {
+        let index = index % self.list.len().max(1);
+        // one that has only just been started does no work that could be torn
+        self.one_ready(index, http).await?;
+        let worker = self.list.get(index).context("no such worker")?;
+        let (alive, dead) = oneshot::channel();
+        if worker.orders.send(Order::Kill(alive)).await.is_ok() {
+            // nothing is ever sent: its end says that the process is gone
+            let _ = dead.await;
+        }
+        Ok(())
     }
 
     /// The fault of a worker that cannot be kept running, if there is one.
@@ -131,7 +148,7 @@ impl Workers {
     /// Asks all to leave, waits, and makes whoever did not.
     pub async fn stop(&mut self) {
         for worker in &self.list {
-            let _ = worker.commands.send(Command_::Leave).await;
+            let _ = worker.orders.send(Order::Leave).await;
         }
         while let Some(ended) = self.minders.join_next().await {
             if let Ok(Err(error)) = ended {
@@ -147,29 +164,32 @@ struct Minder {
     address: SocketAddr,
     log: PathBuf,
     starts: Arc<AtomicU32>,
+    killed: Arc<AtomicU32>,
 }
 
 impl Minder {
-    async fn mind(self, mut orders: mpsc::Receiver<Command_>) -> anyhow::Result<()> {
+    async fn mind(self, mut orders: mpsc::Receiver<Order>) -> anyhow::Result<()> {
         let mut early = 0;
         loop {
             let began = tokio::time::Instant::now();
             let mut child = self.spawn()?;
             self.starts.fetch_add(1, Ordering::Relaxed);
-            let mut on_command = false;
+            let mut on_command = None;
             let status = loop {
                 tokio::select! {
                     status = child.wait() => break status?,
                     order = orders.recv() => match order {
-                        Some(Command_::Kill) => {
-                            on_command = true;
+                        Some(Order::Kill(alive)) => {
                             child.start_kill()?;
+                            on_command = Some(alive);
                         }
-                        Some(Command_::Leave) | None => return leave(&self.name, child).await,
+                        Some(Order::Leave) | None => return leave(&self.name, child).await,
                     },
                 }
             };
-            if on_command {
+            if on_command.is_some() && killed(status) {
+                self.killed.fetch_add(1, Ordering::Relaxed);
+                tracing::info!(worker = self.name, "killed without warning");
                 continue;
             }
             tracing::warn!(worker = self.name, status = %told(status), "a worker has ended; it is started again");
@@ -217,6 +237,11 @@ async fn leave(name: &str, mut child: Child) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whether a process died of SIGKILL.
+fn killed(status: ExitStatus) -> bool {
+    status.signal() == Some(Signal::KILL.as_raw())
+}
+
 fn told(status: ExitStatus) -> String {
     status.to_string()
 }
@@ -227,4 +252,18 @@ fn tail(log: &Path) -> String {
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(12)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_death_by_kill_is_a_kill() {
+        assert!(killed(ExitStatus::from_raw(9)));
+        // terminated; left with code 9; left well
+        for other in [15, 9 << 8, 0] {
+            assert!(!killed(ExitStatus::from_raw(other)));
+        }
+    }
 }
