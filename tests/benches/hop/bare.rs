@@ -93,7 +93,8 @@ async fn stage(
     let mut stream = channel
         .basic_consume(queue.into(), "bare".into(), BasicConsumeOptions::default(), FieldTable::default())
         .await?;
-    let publishing = Arc::new(Semaphore::new(4));
+    // one batch publishes while the next is in the database; acks stay in the order of their tags
+    let publishing = Arc::new(Semaphore::new(1));
     let mut sent = JoinSet::new();
     while let Some(first) = stream.next().await {
         let mut batch = vec![first?];
