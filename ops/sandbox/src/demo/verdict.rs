@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::judge::{self, Evidence, Judgement, Sent};
 use super::privacy::Search;
 use super::{Ended, Town, evidence};
+use crate::faults::{Command as Fault, Kind};
 
 impl Town {
     /// Looks at both sides, prints the summary, says whether all holds.
@@ -44,10 +45,20 @@ impl Town {
             leaks: search.found(),
         };
         let judgement = Judgement::of(&evidence);
-        let (kills, wanted) = (self.workers.killed(), self.demo.kill_workers);
-        // a search that saw no message, and kills that never came, would prove nothing
-        let proven = messages.len() >= evidence.cases.len() && kills == wanted;
-        let holds = finished && proven && judgement.holds();
+        let lost = |(command, spoilt): (Fault, u32)| match command.fault {
+            Kind::LoseAnswer { .. } => spoilt,
+            Kind::Latency { .. } | Kind::Error { .. } | Kind::Outage | Kind::Rubbish => 0,
+        };
+        let trial = Trial {
+            cases: evidence.cases.len(),
+            messages: messages.len(),
+            kills_wanted: self.demo.kill_workers,
+            kills: self.workers.killed(),
+            lose_answers: self.demo.lose_answers,
+            answers_lost: world.faults().list().into_iter().map(lost).sum(),
+        };
+        let missing = trial.missing();
+        let holds = finished && missing.is_empty() && judgement.holds();
         let counts = world.outbound.counts();
         let mut told = json!({
             "applications": self.demo.applications,
@@ -58,12 +69,12 @@ impl Town {
             "finished": finished,
             "cases": evidence.cases.len(),
             "clock_leaps": leaps,
-            "worker_kills": kills,
+            "worker_kills": trial.kills,
             "worker_restarts": self.workers.restarts(),
-            "answers_lost": world.faults().list().iter().map(|(_, spoilt)| *spoilt).sum::<u32>(),
+            "answers_lost": trial.answers_lost,
             "calls": evidence.asked.calls.values().sum::<u64>(),
             "messages_back": counts.messages,
-            "messages_searched": messages.len(),
+            "messages_searched": trial.messages,
             "errors_logged": errors_logged(&self.workers.logs())?,
             "searched": searched,
         });
@@ -72,6 +83,9 @@ impl Town {
             told.extend(judged.clone());
         }
         tell_differences(&evidence, &judgement);
+        for what in missing {
+            eprintln!("the run proves nothing: {what}");
+        }
         self.folder.write("summary.json", &serde_json::to_string_pretty(&told)?)?;
         if self.demo.json {
             println!("{}", serde_json::to_string(&told)?);
@@ -122,6 +136,28 @@ impl Town {
     }
 }
 
+/// What the run was put through: without it a clean result would prove nothing.
+struct Trial {
+    cases: usize,
+    messages: usize,
+    kills_wanted: u32,
+    kills: u32,
+    lose_answers: bool,
+    answers_lost: u32,
+}
+
+impl Trial {
+    /// What was asked for and did not happen, in words.
+    fn missing(&self) -> Vec<&'static str> {
+        let told = [
+            (self.messages < self.cases, "the tap saw fewer messages than there are cases"),
+            (self.kills != self.kills_wanted, "not as many workers died by SIGKILL as --kill-workers wants"),
+            (self.lose_answers && self.answers_lost == 0, "--lose-answers was given and no answer was lost"),
+        ];
+        told.into_iter().filter_map(|(missing, what)| missing.then_some(what)).collect()
+    }
+}
+
 /// What the workers logged as errors, by message: no zero to be kept (a killed connection is one), but worth a look.
 fn errors_logged(logs: &[PathBuf]) -> anyhow::Result<BTreeMap<String, u64>> {
     let mut errors = BTreeMap::new();
@@ -167,5 +203,27 @@ fn tell_differences(evidence: &Evidence, judgement: &Judgement) {
     }
     for conflict in evidence.asked.conflicts.iter().take(20) {
         eprintln!("conflict noticed by the sandbox: {} {} {}", conflict.service, conflict.key, conflict.what);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn missing(plant: impl FnOnce(&mut Trial)) -> usize {
+        let mut trial =
+            Trial { cases: 4, messages: 40, kills_wanted: 2, kills: 2, lose_answers: true, answers_lost: 5 };
+        plant(&mut trial);
+        trial.missing().len()
+    }
+
+    #[test]
+    fn a_disturbance_that_was_asked_for_and_never_came_is_missed() {
+        assert_eq!(missing(|_| ()), 0);
+        assert_eq!(missing(|trial| trial.answers_lost = 0), 1);
+        assert_eq!(missing(|trial| trial.kills = 1), 1);
+        assert_eq!(missing(|trial| trial.messages = 3), 1);
+        // nobody asked for it
+        assert_eq!(missing(|trial| (trial.lose_answers, trial.answers_lost) = (false, 0)), 0);
     }
 }
