@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 use kezek_domain::journal::{JournalEntry, Linked};
 use kezek_domain::{CaseId, Closing, Purse, StageName, Ticket, Tiyn};
 use serde_json::Value;
+use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgPool;
 use sqlx::types::Uuid as SqlUuid;
 use uuid::Uuid;
@@ -168,22 +170,40 @@ pub async fn check(kezek: &Kezek) -> anyhow::Result<Checked> {
     })
 }
 
-/// What the database keeps unsealed, by table: a text for each row.
-const UNSEALED: [(&str, &str); 9] = [
-    ("jobs", "SELECT concat_ws(' ', routing_key, body::text) FROM jobs"),
-    ("outbox", "SELECT concat_ws(' ', routing_key, headers::text) FROM outbox"),
-    ("dead_letters", "SELECT concat_ws(' ', message_id, cause, detail, headers::text) FROM dead_letters"),
-    ("journal", "SELECT concat_ws(' ', actor::text, detail::text, calls::text) FROM journal"),
-    ("arrivals", "SELECT concat_ws(' ', source, reference, named, body::text, actor::text) FROM arrivals"),
-    ("effects", "SELECT concat_ws(' ', key, answer::text) FROM effects"),
-    ("side_messages", "SELECT concat_ws(' ', kind, outcome, facts::text) FROM side_messages"),
-    ("holds", "SELECT question::text FROM holds WHERE question IS NOT NULL"),
-    ("audit", "SELECT concat_ws(' ', account, act, detail::text) FROM audit"),
-];
+/// The tables of the public part and of the stages, with a query each: for every row its text, and its bytes.
+///
+/// Derived from the database, so that a table or a column that comes later is searched too.
+const TABLES: &str = "
+    SELECT CASE t.table_schema WHEN 'public' THEN t.table_name ELSE t.table_schema || '.' || t.table_name END,
+           format('SELECT concat_ws('' '', NULL%s), ARRAY[%s]::bytea[] FROM %I.%I',
+                  string_agg(format(', %I::text', c.column_name), '') FILTER (WHERE c.data_type <> 'bytea'),
+                  string_agg(quote_ident(c.column_name), ', ') FILTER (WHERE c.data_type = 'bytea'),
+                  t.table_schema, t.table_name)
+    FROM information_schema.tables AS t
+    LEFT JOIN information_schema.columns AS c
+           ON c.table_schema = t.table_schema AND c.table_name = t.table_name
+          AND (c.data_type IN ('text', 'character varying', 'character', 'json', 'jsonb', 'ARRAY')
+               OR c.data_type = 'bytea' AND NOT c.table_name || '.' || c.column_name = ANY ($1))
+    WHERE t.table_schema IN ('public', 'payment', 'review', 'issuance') AND t.table_type = 'BASE TABLE'
+    GROUP BY t.table_schema, t.table_name
+    ORDER BY 1";
 
-/// The same for messages, whose bytes may be anything.
-const BODIES: [(&str, &str); 2] =
-    [("outbox", "SELECT body FROM outbox"), ("dead_letters", "SELECT body FROM dead_letters")];
+/// The bytes that are not searched: what is sealed, and digests. All other bytes are.
+const SEALED: [&str; 13] = [
+    "dossier.body",
+    "attachments.body",
+    "cases.case_key",
+    "accounts.iin",
+    "attachments.sha256",
+    "cases.request_sha256",
+    "cases.iin_hash",
+    "cases.journal_head",
+    "journal.head",
+    "audit.head",
+    "seals.digest",
+    "accounts.token_sha256",
+    "_sqlx_migrations.checksum",
+];
 
 /// Searches all that may not hold personal data.
 ///
@@ -207,18 +227,21 @@ pub async fn search(
         let text = std::fs::read(log).with_context(|| format!("{} cannot be read", log.display()))?;
         search.look(&name, &String::from_utf8_lossy(&text));
     }
-    for (table, query) in UNSEALED {
-        let rows: Vec<String> =
-            sqlx::query_scalar(query).fetch_all(pool).await.with_context(|| format!("searching {table}"))?;
-        for row in rows {
-            search.look(table, &row);
-        }
+    let tables: Vec<(String, String)> =
+        sqlx::query_as(TABLES).bind(&SEALED[..]).fetch_all(pool).await.context("listing the tables")?;
+    for must in ["cases", "outbox", "journal", "payment.orders"] {
+        anyhow::ensure!(tables.iter().any(|(table, _)| table == must), "the table {must} would not be searched");
     }
-    for (table, query) in BODIES {
-        let rows: Vec<Vec<u8>> =
-            sqlx::query_scalar(query).fetch_all(pool).await.with_context(|| format!("searching {table}"))?;
-        for row in rows {
-            search.look(table, &String::from_utf8_lossy(&row));
+    for (table, query) in tables {
+        search.expect(&table);
+        // names come from the catalogue, quoted by the database itself
+        let mut rows = sqlx::query_as::<_, (String, Vec<Option<Vec<u8>>>)>(AssertSqlSafe(query)).fetch(pool);
+        while let Some((mut text, bytes)) = rows.try_next().await.with_context(|| format!("searching {table}"))? {
+            for bytes in bytes.into_iter().flatten() {
+                text.push(' ');
+                text.push_str(&String::from_utf8_lossy(&bytes));
+            }
+            search.look(&table, &text);
         }
     }
     Ok(())

@@ -35,6 +35,11 @@ impl Search {
         Self { wanted, searched: std::collections::BTreeMap::new(), found: Vec::new() }
     }
 
+    /// Names a place even if no text comes from it.
+    pub fn expect(&mut self, place: &str) {
+        self.searched.entry(place.to_owned()).or_default();
+    }
+
     /// Looks through a text that came from `place`.
     pub fn look(&mut self, place: &str, text: &str) {
         *self.searched.entry(place.to_owned()).or_default() += 1;
