@@ -92,7 +92,21 @@ impl Town {
         } else {
             println!("{}", serde_json::to_string_pretty(&told)?);
         }
+        eprintln!("{}", self.where_it_lies());
         Ok(if holds { Ended::Well } else { Ended::Badly })
+    }
+
+    /// Where the run left what it knows, in one line: its servers are down by the time somebody reads it.
+    fn where_it_lies(&self) -> String {
+        let stack = std::env::var("KEZEK_STACK_NAME").unwrap_or_else(|_| "demo".to_owned());
+        format!(
+            "summary.json, worker-*.log and the sender's list accepted.txt lie in {folder}; to look further: ops/stack \
+             up --name {stack} && eval \"$(ops/stack env --name {stack})\" && export KEZEK_CONFIG={config}, then \
+             {binary} case <receipt>",
+            folder = self.folder,
+            config = self.folder.file("kezek.toml").display(),
+            binary = self.demo.kezek.display(),
+        )
     }
 
     /// The metrics of every process.
