@@ -113,7 +113,9 @@ fn contracting(sql: &str) -> Vec<String> {
         .filter(|s| {
             s.starts_with("DROP TABLE")
                 || s.starts_with("ALTER TABLE")
-                    && [" DROP COLUMN ", " RENAME ", " TYPE ", " ADD CONSTRAINT ", " ADD CHECK "].iter().any(|w| s.contains(w))
+                    && [" DROP COLUMN ", " RENAME ", " TYPE ", " ADD CONSTRAINT ", " ADD CHECK "]
+                        .iter()
+                        .any(|w| s.contains(w))
         })
         .collect()
 }
