@@ -22,7 +22,7 @@ labelled! {
         Suspense = "suspense",
         /// Earned by performing.
         Revenue = "revenue",
-        /// Outside: confirmed as to be given back by the tax authority (A11c).
+        /// Outside: given back by the tax authority (A11c).
         RefundConfirmed = "refund-confirmed",
     }
 }
@@ -38,7 +38,7 @@ labelled! {
         Claimed = "claimed",
         /// Case to revenue: the card was handed over.
         Earned = "earned",
-        /// Case to refund: non-performance is confirmed.
+        /// Case to refund: the tax authority reports that it has paid; our own confirmation is no proof of it (A11c).
         Returned = "returned",
     }
 }

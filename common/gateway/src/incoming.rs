@@ -84,7 +84,7 @@ pub struct ProductionResult {
 }
 
 /// What the production centre made of an order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CentreResult {
     /// The card is made.
@@ -102,6 +102,17 @@ pub enum CentreResult {
         /// The centre's code.
         code: String,
     },
+}
+
+impl fmt::Debug for CentreResult {
+    /// The card's number belongs to a person: it is never printed.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Produced { .. } => f.write_str("Produced(…)"),
+            Self::Defect { code } => write!(f, "Defect({code})"),
+            Self::IncomingControlFailed { code } => write!(f, "IncomingControlFailed({code})"),
+        }
+    }
 }
 
 /// A refund that was paid out. Unique by `number`.
@@ -223,6 +234,12 @@ pub fn refusal(problem: &Problem) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cards_number_is_never_printed() {
+        let made = CentreResult::Produced { card_number: "012345678".to_owned() };
+        assert_eq!(format!("{made:?}"), "Produced(…)");
+    }
 
     fn message(service: &str, data: &str) -> String {
         format!(
