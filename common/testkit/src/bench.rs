@@ -121,6 +121,12 @@ impl<S: Stage> Bench<S> {
         self.post(PostingKind::Received, System::RpDrn.label(), number, amount);
         self
     }
+    /// Money that the tax authority has paid back to the case's payer, under its number of the refund.
+    #[must_use]
+    pub fn returned(mut self, amount: Tiyn, number: &str) -> Self {
+        self.post(PostingKind::Returned, System::TaxAuthority.label(), number, amount);
+        self
+    }
     /// The case's head, changed by the test.
     #[must_use]
     pub fn with(mut self, change: impl FnOnce(&mut CaseHead)) -> Self {

@@ -16,10 +16,11 @@ pub use outcome::Outcome;
 
 use coverage::Coverage;
 use kezek_domain::dossier::{Refund as Filed, Section};
+use kezek_domain::ledger::PostingKind;
 use kezek_domain::rules::{NoticeKind, Rules, almaty_day_end};
 use kezek_domain::{Fault, Tiyn};
 use kezek_gateway::Gateway;
-use kezek_stage::{Attempt, Case, ConfigError, File, Hold, Kit, SectionDraft, Stage, Turn};
+use kezek_stage::{Attempt, Case, ConfigError, EffectKey, File, Hold, Kit, SectionDraft, Stage, Turn};
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -53,7 +54,7 @@ impl Stage for Refund {
     async fn work(&self, _job: &Job, file: &File<Self>, attempt: &Attempt) -> Result<Turn<Self>, Fault> {
         confirm::cancel_registration(&self.gateway, file, attempt).await?;
         if held(file)? == Tiyn::ZERO {
-            return Ok(Turn::Done(Outcome::NothingHeld));
+            return Ok(Turn::Done(self.before(file, attempt)?));
         }
         self.claim(file, attempt).await
     }
@@ -92,6 +93,31 @@ impl Stage for Refund {
 }
 
 impl Refund {
+    /// Nothing is held when the work begins. A report may be faster than the turn that asked for it (its worker was
+    /// lost between the two): what the tax authority has paid since was refunded, and the applicant is told.
+    fn before(&self, file: &File<Self>, attempt: &Attempt) -> Result<Outcome, Fault> {
+        let newest =
+            |kinds: &[PostingKind]| file.ledger.iter().filter(|l| kinds.contains(&l.kind)).max_by_key(|l| l.at);
+        let told = file.find::<Filed>()?;
+        let known = told.as_ref().filter(|t| t.paid_at.is_some()).map_or(Tiyn::ZERO, |t| t.amount);
+        let (Some(paid), Some(payment)) =
+            (newest(&[PostingKind::Returned]), newest(&[PostingKind::Received, PostingKind::Claimed]))
+        else {
+            return Ok(Outcome::NothingHeld);
+        };
+        if file.case.purse.returned <= known {
+            return Ok(Outcome::NothingHeld);
+        }
+        let filed = Filed {
+            confirmation_key: EffectKey::of("refund", file.case.id, &payment.reference).to_string(),
+            amount: file.case.purse.returned,
+            confirmed_at: told.as_ref().map_or_else(|| attempt.now(), |t| t.confirmed_at),
+            paid_at: Some(paid.at),
+            claim_until: told.map_or_else(|| self.rules.terms().claim_until(attempt.today()), |t| t.claim_until),
+        };
+        Ok(Outcome::Refunded { filed })
+    }
+
     /// Confirms all that is held and waits for the claim.
     async fn claim(&self, file: &File<Self>, attempt: &Attempt) -> Result<Turn<Self>, Fault> {
         let newest = confirm::all(&self.gateway, file, attempt).await?;

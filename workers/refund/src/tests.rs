@@ -94,6 +94,24 @@ async fn a11c_nothing_held_is_nothing_confirmed() -> Tested {
 }
 
 #[tokio::test]
+async fn a11c_a_report_that_came_before_the_case_waited_for_it_is_a_refund_all_the_same() -> Tested {
+    let gateway = Register::open().await?;
+    let bench = bench(&gateway, Closing::Cancelled)?.received(Tiyn(78_640), "p1");
+    // the worker that confirmed was lost before its turn became true
+    let mut bench = bench.returned(Tiyn(78_640), "t1");
+    let turn = bench.work(&Job {}).await?;
+    assert!(matches!(turn, Turn::Done(Outcome::Refunded { .. })), "{turn:?}");
+    let filed = bench.filed::<Filed>()?;
+    assert_eq!((filed.amount, filed.confirmation_key), (Tiyn(78_640), format!("refund/{}/p1", bench.case.id)));
+    assert!(filed.paid_at.is_some());
+    // what was told once is not told again
+    let turn = bench.work(&Job {}).await?;
+    assert!(matches!(turn, Turn::Done(Outcome::NothingHeld)), "{turn:?}");
+    assert!(confirmations(&gateway).is_empty(), "nothing is left to confirm");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a11c_a_claim_that_nobody_made_is_forfeited_to_the_last_tiyn() -> Tested {
     let gateway = Register::open().await?;
     let mut bench = bench(&gateway, Closing::Unpaid)?.received(Tiyn(40_000), "p1").received(Tiyn(1), "p2");
