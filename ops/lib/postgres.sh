@@ -107,4 +107,25 @@ grant_postgres() {
     } | as_superuser postgres -o /dev/null 2>"$state/grant.log" || { cat "$state/grant.log" >&2; die "the database's roles could not be made"; }
 }
 
+# backup_postgres FILE: one snapshot of the database `kezek`, taken beside whoever works in it.
+backup_postgres() {
+    local bin
+    bin=$(postgres_bin)
+    (umask 077 && "$bin/pg_dump" --format=custom --compress=1 -h "$state/postgres/run" -p "$postgres_port" -U "$SUPERUSER" \
+        --file="$1.new" kezek 9>&-) || { rm -f "$1.new"; die "the database cannot be kept in $1"; }
+    mv "$1.new" "$1"
+}
+
+# restore_postgres FILE: beside first, then in place of the database; no moment
+# has half of it.
+restore_postgres() {
+    local bin
+    [[ -r $1 ]] || die "$1 cannot be read" "make one with: ops/stack backup --file $1"
+    bin=$(postgres_bin)
+    printf 'drop database if exists kezek_restored;\ncreate database kezek_restored owner kezek_owner;\n' | as_superuser postgres -o /dev/null
+    "$bin/pg_restore" --exit-on-error -h "$state/postgres/run" -p "$postgres_port" -U "$SUPERUSER" \
+        --dbname=kezek_restored "$1" 9>&- || die "$1 cannot be restored" "the database is as it was"
+    printf 'drop database kezek with (force);\nalter database kezek_restored rename to kezek;\n' | as_superuser postgres -o /dev/null
+}
+
 stop_postgres() { end_process postgres INT 60; } # INT: a fast, clean shutdown

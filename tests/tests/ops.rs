@@ -8,7 +8,7 @@ use std::{
     process::{Command, Output},
 };
 
-const COMMANDS: [&str; 5] = ["ops/stack", "ops/demo", "ops/test", "ops/prepare", "ops/lib/install.sh"];
+const COMMANDS: [&str; 6] = ["ops/stack", "ops/demo", "ops/chaos", "ops/test", "ops/prepare", "ops/lib/install.sh"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")

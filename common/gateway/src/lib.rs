@@ -22,6 +22,7 @@ pub mod phone;
 pub mod production;
 pub mod registration;
 mod stamp;
+pub mod statement;
 pub mod status;
 pub mod tax;
 pub mod xml;
@@ -36,6 +37,7 @@ pub use person::{Address, AddressKind, Capability, Document, PersonAnswer, Perso
 pub use phone::PhoneAnswer;
 pub use production::CardOrder;
 pub use registration::{CouponAnswer, RegisterAnswer, RegisterRequest, RegistrationState};
+pub use statement::{Did, STATING, Stated};
 pub use status::{SikAnswer, SocialStatus};
 pub use tax::Claim;
 
@@ -79,6 +81,14 @@ pub mod service_ids {
     pub const SMS: &str = "demo-sms";
     /// A message in the personal cabinet.
     pub const CABINET: &str = "demo-cabinet";
+    /// RP DRN: what it has done for us, by key.
+    pub const RP_DRN_STATEMENT: &str = "demo-rpdrn-statement";
+    /// Production centre: what it has done for us, by key.
+    pub const PRODUCTION_STATEMENT: &str = "demo-production-statement";
+    /// Tax authority: what it has done for us, by key.
+    pub const TAX_STATEMENT: &str = "demo-tax-statement";
+    /// Personal cabinet: what it has done for us, by key.
+    pub const CABINET_STATEMENT: &str = "demo-cabinet-statement";
     /// Arrives: a payment was made.
     pub const PAYMENT_CONFIRMED: &str = "demo-payment-confirmed";
     /// Arrives: what the production centre made of an order.

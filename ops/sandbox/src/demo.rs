@@ -6,6 +6,7 @@
 //! every wire when all is over. Nobody but the sandbox and the judge knows the plans.
 
 mod broker;
+pub mod chaos;
 mod door;
 mod evidence;
 mod eye;
@@ -37,10 +38,12 @@ use tokio_util::sync::CancellationToken;
 use crate::faults::{Command as Fault, Kind};
 use crate::{Options, Running, start};
 use broker::Broker;
+use chaos::Weather;
+use chaos::schedule::{Schedule, Trouble};
 use door::Doors;
 use judge::Sent;
 use officers::Officers;
-use pace::{Killer, Next, Pulse};
+use pace::{Next, Pulse};
 use portal::Portal;
 use progress::Progress;
 use setup::{Accounts, Folder, SENDER};
@@ -103,7 +106,11 @@ pub enum Ended {
 /// # Errors
 /// Where it cannot be carried through: what is missing, and what to do.
 pub async fn run(demo: Demo, stop: CancellationToken) -> anyhow::Result<Ended> {
-    let mut town = Town::found(demo, stop.clone()).await?;
+    let town = Town::found(demo, None, stop.clone()).await?;
+    run_town(town, &stop).await
+}
+
+async fn run_town(mut town: Town, stop: &CancellationToken) -> anyhow::Result<Ended> {
     let ended = tokio::select! {
         biased;
         () = stop.cancelled() => Ok(Ended::Stopped),
@@ -130,12 +137,14 @@ struct Town {
     view: View,
     broker: Broker,
     progress: Progress,
+    schedule: Schedule,
+    weather: Option<Weather>,
     stop: CancellationToken,
     began: Instant,
 }
 
 impl Town {
-    async fn found(demo: Demo, stop: CancellationToken) -> anyhow::Result<Self> {
+    async fn found(demo: Demo, weather: Option<(Weather, Schedule)>, stop: CancellationToken) -> anyhow::Result<Self> {
         let began = Instant::now();
         let lawful = Rules::built_in().legal_basis(&Service::ID_CARD_RENEWAL, demo.as_of).is_some();
         anyhow::ensure!(
@@ -162,7 +171,15 @@ impl Town {
         };
         let sandbox = start(&options).await?;
         let pem = sandbox.world.authority.pem()?;
-        let kezek = setup::configure(&folder, &demo.kezek, sandbox.address, &pem, &password).await?;
+        let (mut weather, schedule) = match weather {
+            Some((weather, schedule)) => (Some(weather), schedule),
+            None => (None, Schedule::kills(demo.seed, demo.kill_workers)),
+        };
+        let gateway = match &mut weather {
+            Some(weather) => weather.before(sandbox.address).await?,
+            None => sandbox.address,
+        };
+        let kezek = setup::configure(&folder, &demo.kezek, gateway, &pem, &password).await?;
         kezek.must(&["clock", "set", "--as-of", &demo.as_of.to_string()], None).await?;
         let accounts = Accounts::create(&kezek, &sandbox.world.people).await?;
         folder.write("tokens.json", &accounts.told())?;
@@ -170,7 +187,8 @@ impl Town {
             broker.open_tap().await?;
         }
         let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).no_proxy().build()?;
-        let workers = Workers::start(&kezek, &folder, &addresses)?;
+        let env = weather.as_ref().map(Weather::env).unwrap_or_default();
+        let workers = Workers::start(&Kezek { env, ..kezek.clone() }, &folder, &addresses)?;
         let doors = addresses.iter().map(|address| format!("http://{address}")).collect();
         let town = Self {
             folder,
@@ -184,6 +202,8 @@ impl Town {
             broker,
             progress: Progress::new(usize::try_from(demo.applications)?),
             demo,
+            schedule,
+            weather,
             stop,
             began,
         };
@@ -217,8 +237,9 @@ impl Town {
     async fn once(&mut self, portal: &Portal, sending: Sending) -> anyhow::Result<Ended> {
         let home = self.stop.child_token();
         let mut officers = Officers::start(&self.accounts, &self.doors, &self.sandbox.world, &home)?;
-        let mut killer = Killer::new(self.demo.seed, self.demo.kill_workers);
-        let (mut pulse, mut leaps, mut sending, mut sent) = (Pulse::new(Instant::now()), 0_u32, Some(sending), None);
+        let patience = if self.weather.is_some() { pace::STUCK_IN_CHAOS } else { pace::STUCK };
+        let mut pulse = Pulse::new(Instant::now(), patience);
+        let (mut leaps, mut sending, mut sent) = (0_u32, Some(sending), None);
         let finished = loop {
             tokio::time::sleep(LOOK_EVERY).await;
             if let Some(error) = officers.fault().or_else(|| self.workers.fault()) {
@@ -230,27 +251,32 @@ impl Town {
             {
                 sent = Some(sending.await??);
             }
-            let look = self.view.look().await?;
+            let Some(look) = self.look().await? else { continue };
             let ended = self.show(&look, portal);
             #[expect(clippy::cast_precision_loss, reason = "a share of the run")]
             let done = (portal.answered() + ended) as f64 / (2.0 * f64::from(self.demo.applications));
-            if let Some(whom) = killer.strike(done, Instant::now()) {
-                self.workers.kill(whom, &self.http).await?;
+            if let Some(trouble) = self.schedule.strike(done, Instant::now()) {
+                self.befall(trouble).await?;
                 continue;
             }
+            let blows = match &mut self.weather {
+                Some(weather) => weather.blows()?,
+                None => false,
+            };
             if pulse.stuck(&look, portal.answered(), Instant::now()) {
                 break false;
             }
-            if sent.is_none() || !look.still() {
+            if sent.is_none() || !look.still() || blows {
                 continue;
             }
             let pending = self.sandbox.world.outbound.pending();
-            match pace::next(&look, pending, &self.view.look().await?) {
+            let Some(after) = self.look().await? else { continue };
+            match pace::next(&look, pending, &after) {
                 Next::Wait => {}
-                // whoever was to be killed on the way is killed before it ends
-                Next::Leap | Next::Over if killer.left() > 0 => {
-                    if let Some(whom) = killer.strike(1.0, Instant::now()) {
-                        self.workers.kill(whom, &self.http).await?;
+                // whatever was to happen on the way happens before it ends
+                Next::Leap | Next::Over if self.schedule.left() > 0 => {
+                    if let Some(trouble) = self.schedule.strike(1.0, Instant::now()) {
+                        self.befall(trouble).await?;
                     }
                 }
                 Next::Leap => leaps += u32::from(self.leap().await?),
@@ -268,9 +294,51 @@ impl Town {
         self.judge(sent, finished, seconds, leaps).await
     }
 
+    /// Looks; `None` where the database is away and may be.
+    async fn look(&self) -> anyhow::Result<Option<view::Look>> {
+        match self.view.look().await {
+            Ok(look) => Ok(Some(look)),
+            Err(_) if self.weather.is_some() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Lets something happen.
+    async fn befall(&mut self, trouble: Trouble) -> anyhow::Result<()> {
+        if let Some(weather) = &mut self.weather {
+            self.progress.say(&format!("chaos: {trouble}"));
+            weather.strike(trouble, &self.sandbox.world).await?;
+        }
+        match trouble {
+            Trouble::KillWorker(whom) => self.workers.kill(whom, &self.http).await,
+            Trouble::Purge => self.purge_and_rebuild().await,
+            Trouble::KillServer(_) | Trouble::RestartServer(_) | Trouble::Line(..) | Trouble::Down(..) => Ok(()),
+        }
+    }
+
+    /// A broker that has lost everything: the workers die, every queue is emptied, and the jobs are issued again from
+    /// the database.
+    async fn purge_and_rebuild(&mut self) -> anyhow::Result<()> {
+        if let Some(weather) = &mut self.weather {
+            // both servers are wanted for it
+            weather.ops(&["up"]).await?;
+        }
+        self.workers.rest().await;
+        let purged = self.broker.purge().await?;
+        let resend = ["repair", "resend", "--unseen", "0", "--actor", "demo", "--reason", "the queues were purged"];
+        let told = self.kezek.must(&resend, None).await?;
+        self.progress.say(&format!("chaos: {purged} messages were purged; {}", told.out.trim()));
+        self.workers.go().await;
+        self.workers.ready(&self.http).await
+    }
+
     /// Leaps to the next deadline; `false` where the binary sees something under way.
     async fn leap(&self) -> anyhow::Result<bool> {
         let said = self.kezek.run(&["clock", "advance", "--json"], None).await?;
+        if said.code == 1 && self.weather.is_some() {
+            // a server that is away: there is no hurry
+            return Ok(false);
+        }
         anyhow::ensure!(matches!(said.code, 0 | 3), "kezek clock advance ended with {}", said.code);
         let told = said.json()?;
         self.follow_clock().await?;

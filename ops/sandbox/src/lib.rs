@@ -14,6 +14,7 @@ pub mod names;
 pub mod pictures;
 pub mod plan;
 pub mod population;
+pub mod proxy;
 pub mod random;
 pub mod serve;
 pub mod signer;

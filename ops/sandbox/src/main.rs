@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use jiff::civil::Date;
+use kezek_sandbox::demo::chaos::{self, Chaos};
 use kezek_sandbox::demo::{self, Demo, Ended};
 use kezek_sandbox::{Options, start};
 use tokio_util::sync::CancellationToken;
@@ -25,6 +26,8 @@ enum Command {
     Serve(Serve),
     /// Lets applications walk through every stage of an installation, and judges what came of them.
     Demo(Demo),
+    /// The demonstration while servers, lines, systems and workers fail by a seeded schedule.
+    Chaos(Chaos),
 }
 
 #[derive(Args)]
@@ -59,7 +62,13 @@ async fn main() -> ExitCode {
         .init();
     let done = match Cli::parse().command {
         Command::Serve(serve) => run(serve).await.map(|()| Ended::Well),
-        Command::Demo(demo) => demonstrate(demo).await,
+        Command::Demo(demo) => {
+            let until_over = demo.once;
+            // without an end of its own, a demonstration that is told to stop has ended well
+            let ended = until_stopped(|stop| demo::run(demo, stop)).await;
+            ended.map(|ended| if ended == Ended::Stopped && !until_over { Ended::Well } else { ended })
+        }
+        Command::Chaos(chaos) => until_stopped(|stop| chaos::run(chaos, stop)).await,
     };
     match done {
         Ok(Ended::Well) => ExitCode::SUCCESS,
@@ -104,16 +113,17 @@ async fn told_to_stop() -> std::io::Result<()> {
     }
 }
 
-async fn demonstrate(demo: Demo) -> anyhow::Result<Ended> {
+/// Runs until it is over or somebody wants an end.
+async fn until_stopped<R: Future<Output = anyhow::Result<Ended>>>(
+    run: impl FnOnce(CancellationToken) -> R,
+) -> anyhow::Result<Ended> {
     let stop = CancellationToken::new();
-    let until_over = demo.once;
-    let mut running = std::pin::pin!(demo::run(demo, stop.clone()));
+    let mut running = std::pin::pin!(run(stop.clone()));
     tokio::select! {
         ended = &mut running => return ended,
         signal = told_to_stop() => signal?,
     }
     eprintln!("stopping what was started");
     stop.cancel();
-    // without an end of its own, a demonstration that is told to stop has ended well
-    running.await.map(|ended| if until_over { ended } else { Ended::Well })
+    running.await
 }

@@ -6,6 +6,7 @@ pub mod orders;
 pub mod production;
 pub mod registers;
 pub mod registration;
+mod statements;
 pub mod tax;
 
 use std::sync::Arc;
@@ -32,6 +33,10 @@ pub fn system_of(service: &str) -> Option<System> {
         ids::NON_PERFORMANCE => System::TaxAuthority,
         ids::SMS => System::Sms,
         ids::CABINET => System::Cabinet,
+        ids::RP_DRN_STATEMENT => System::RpDrn,
+        ids::PRODUCTION_STATEMENT => System::ProductionCentre,
+        ids::TAX_STATEMENT => System::TaxAuthority,
+        ids::CABINET_STATEMENT => System::Cabinet,
         _ => return None,
     })
 }
@@ -59,6 +64,10 @@ pub async fn answer(world: &Arc<World>, service: &str, data: &Node) -> Result<No
         ids::ORDER_STATE => orders::state(world, data),
         ids::SMS => notices::sms(world, data),
         ids::CABINET => notices::cabinet(world, data),
+        ids::RP_DRN_STATEMENT => Ok(statements::rp_drn(world, data)),
+        ids::PRODUCTION_STATEMENT => Ok(statements::production(world, data)),
+        ids::TAX_STATEMENT => Ok(statements::tax(world, data)),
+        ids::CABINET_STATEMENT => Ok(statements::cabinet(world, data)),
         _ => Err(Problem::at("requestInfo/serviceId", "not a service of the synchronous channel")),
     }
 }

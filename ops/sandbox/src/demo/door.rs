@@ -8,8 +8,8 @@ use reqwest::Method;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-/// How long a request is repeated before it counts as a failure of the run.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// How long a request is repeated before it counts as a failure of the run: longer than any server may be away.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The doors of all processes.
 pub struct Doors {

@@ -1,31 +1,29 @@
-//! When the business clock may leap, when a worker is to be killed, and when everything is over or stuck.
+//! When the business clock may leap, and when everything is over or stuck.
 
 use std::time::Duration;
 
-use rand::Rng as _;
-use rand_chacha::ChaCha8Rng;
 use tokio::time::Instant;
 
 use super::view::Look;
-use crate::random::stream;
 
-/// How long nothing may change before the run counts as stuck.
-const STUCK: Duration = Duration::from_secs(120);
-/// Real time between two kills, so that a worker is up again before it is the other's turn.
-const APART: Duration = Duration::from_millis(1500);
+/// How long nothing may change before a run counts as stuck.
+pub const STUCK: Duration = Duration::from_secs(120);
+/// The same where servers come and go, and a retry may wait on one of the ladder's long rungs.
+pub const STUCK_IN_CHAOS: Duration = Duration::from_secs(420);
 
 /// Whether anything still changes.
 #[derive(Debug)]
 pub struct Pulse {
     last: Option<(Look, usize)>,
     since: Instant,
+    patience: Duration,
 }
 
 impl Pulse {
     /// It has just begun.
     #[must_use]
-    pub const fn new(now: Instant) -> Self {
-        Self { last: None, since: now }
+    pub const fn new(now: Instant, patience: Duration) -> Self {
+        Self { last: None, since: now, patience }
     }
 
     /// Notes what was seen; whether nothing has changed for too long.
@@ -35,7 +33,7 @@ impl Pulse {
             self.last = seen;
             self.since = now;
         }
-        now.duration_since(self.since) > STUCK
+        now.duration_since(self.since) > self.patience
     }
 }
 
@@ -70,41 +68,6 @@ pub fn next(before: &Look, pending: usize, after: &Look) -> Next {
     if after.deadlines > 0 { Next::Leap } else { Next::Dead }
 }
 
-/// When workers are killed: spread over the run, whichever worker chance names.
-#[derive(Debug)]
-pub struct Killer {
-    wanted: u32,
-    done: u32,
-    last: Option<Instant>,
-    chance: ChaCha8Rng,
-}
-
-impl Killer {
-    /// So many kills.
-    #[must_use]
-    pub fn new(seed: u64, wanted: u32) -> Self {
-        Self { wanted, done: 0, last: None, chance: stream(seed, "whom to kill", 0) }
-    }
-
-    /// How many are still to come.
-    #[must_use]
-    pub const fn left(&self) -> u32 {
-        self.wanted - self.done
-    }
-
-    /// Whom to kill now, if anybody: `progress` is the share of the run that is done, 0 to 1.
-    pub fn strike(&mut self, progress: f64, now: Instant) -> Option<usize> {
-        let threshold = f64::from(self.done + 1) / f64::from(self.wanted + 1);
-        let ready = self.last.is_none_or(|last| now.duration_since(last) >= APART);
-        if self.left() == 0 || progress < threshold || !ready {
-            return None;
-        }
-        self.done += 1;
-        self.last = Some(now);
-        Some(self.chance.random_range(0..64))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,29 +99,9 @@ mod tests {
     }
 
     #[test]
-    fn kills_are_spread_over_the_run_and_repeat_with_the_seed() {
-        let mut struck = Vec::new();
-        for seed in [1, 1] {
-            let (mut killer, mut now, mut whom) = (Killer::new(seed, 3), Instant::now(), Vec::new());
-            assert_eq!(killer.strike(0.2, now), None);
-            for progress in [0.3, 0.3, 0.9] {
-                now += APART;
-                whom.extend(killer.strike(progress, now));
-            }
-            // the worker before is not up again yet
-            assert_eq!((killer.strike(0.9, now), killer.left()), (None, 1));
-            now += APART;
-            whom.extend(killer.strike(0.9, now));
-            assert_eq!((whom.len(), killer.left(), killer.strike(1.0, now + APART)), (3, 0, None));
-            struck.push(whom);
-        }
-        assert_eq!(struck[0], struck[1]);
-    }
-
-    #[test]
     fn a_run_in_which_nothing_changes_is_stuck() {
         let began = Instant::now();
-        let mut pulse = Pulse::new(began);
+        let mut pulse = Pulse::new(began, STUCK);
         let after = |seconds| began + Duration::from_secs(seconds);
         assert!(!pulse.stuck(&look("review/held"), 1, after(0)));
         assert!(!pulse.stuck(&look("payment/held"), 1, after(119)));

@@ -52,7 +52,16 @@ impl Portal {
     /// Where a door does not answer for long, a picture cannot be drawn, or the file cannot be written.
     pub async fn send_all(self: Arc<Self>, list: PathBuf) -> anyhow::Result<Vec<Sent>> {
         let count = self.world.people.people().len();
-        let mut results = futures_util::stream::iter(0..count)
+        self.send_some(0..count, list).await
+    }
+
+    /// The same for some of them, by their places in the population.
+    ///
+    /// # Errors
+    /// As [`Self::send_all`].
+    pub async fn send_some(self: Arc<Self>, some: std::ops::Range<usize>, list: PathBuf) -> anyhow::Result<Vec<Sent>> {
+        let count = some.len();
+        let mut results = futures_util::stream::iter(some)
             .map(|index| {
                 let portal = Arc::clone(&self);
                 async move { portal.one(index).await }

@@ -95,7 +95,7 @@ pub async fn configure(
     authority: &[u8],
     password: &str,
 ) -> anyhow::Result<Kezek> {
-    let bare = Kezek { binary: binary.to_owned(), config: None };
+    let bare = Kezek { binary: binary.to_owned(), config: None, env: Vec::new() };
     let keys = folder.file("keys.toml");
     bare.must(&["keys", "new", &keys.to_string_lossy()], None).await?;
     let pem = folder.write("authority.pem", &String::from_utf8_lossy(authority))?;

@@ -15,6 +15,8 @@ pub struct Kezek {
     pub binary: PathBuf,
     /// Its configuration file; none before it is written.
     pub config: Option<PathBuf>,
+    /// What it finds in its environment instead of what we found in ours.
+    pub env: Vec<(&'static str, String)>,
 }
 
 /// What a command ended with.
@@ -51,6 +53,7 @@ impl Kezek {
         if let Some(config) = &self.config {
             command.env("KEZEK_CONFIG", config);
         }
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
     }
 
     /// Runs a command that must succeed.

@@ -57,7 +57,8 @@ impl Town {
             lose_answers: self.demo.lose_answers,
             answers_lost: world.faults().list().into_iter().map(lost).sum(),
         };
-        let missing = trial.missing();
+        let mut missing = trial.missing();
+        missing.extend(self.spared());
         let holds = finished && missing.is_empty() && judgement.holds();
         let counts = world.outbound.counts();
         let mut told = json!({
@@ -75,6 +76,8 @@ impl Town {
             "calls": evidence.asked.calls.values().sum::<u64>(),
             "messages_back": counts.messages,
             "messages_searched": trial.messages,
+            "faced": self.weather.as_ref().map(|weather| weather.faced().0),
+            "connections_disturbed": self.weather.as_ref().map(|weather| weather.faced().1),
             "errors_logged": errors_logged(&self.workers.logs())?,
             "searched": searched,
         });
@@ -94,6 +97,13 @@ impl Town {
         }
         eprintln!("{}", self.where_it_lies());
         Ok(if holds { Ended::Well } else { Ended::Badly })
+    }
+
+    /// What the weather was to disturb and did not, in words.
+    fn spared(&self) -> Option<&'static str> {
+        let (faced, touched) = self.weather.as_ref()?.faced();
+        let lines = faced.keys().any(|kind| kind.contains("_line_"));
+        (lines && touched == 0).then_some("lines were disturbed while no connection was open")
     }
 
     /// Where the run left what it knows, in one line: its servers are down by the time somebody reads it.

@@ -1,6 +1,7 @@
 //! A look at the whole installation: one query, one snapshot, nothing changed.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use serde::Deserialize;
@@ -87,7 +88,9 @@ impl View {
             .context("KEZEK_OWNER_URL is not set: run ops/demo, or eval \"$(ops/stack env)\" first")?;
         let options: PgConnectOptions = url.parse().context("KEZEK_OWNER_URL is no address of PostgreSQL")?;
         let options = options.application_name("kezek demo").options([("default_transaction_read_only", "on")]);
-        let pool = PgPoolOptions::new().max_connections(2).connect_with(options).await;
+        // a database that is away is told soon: whoever looks may have to wait for it
+        let pool = PgPoolOptions::new().max_connections(2).acquire_timeout(Duration::from_secs(5));
+        let pool = pool.connect_with(options).await;
         Ok(Self { pool: pool.context("KEZEK_OWNER_URL: the database does not answer")? })
     }
 

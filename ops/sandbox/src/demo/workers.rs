@@ -20,7 +20,7 @@ use super::setup::Folder;
 use super::shell::Kezek;
 
 /// How long a worker may take to be ready.
-const READY: Duration = Duration::from_secs(60);
+const READY: Duration = Duration::from_secs(120);
 /// How long a worker may take to leave.
 const LEAVE: Duration = Duration::from_secs(25);
 
@@ -42,6 +42,9 @@ struct Worker {
 enum Order {
     /// To be killed; the sender is dropped once it is dead.
     Kill(oneshot::Sender<()>),
+    /// To be killed, and to stay down until it is to go again; the sender is dropped once it is dead.
+    Rest(oneshot::Sender<()>),
+    Go,
     Leave,
 }
 
@@ -136,6 +139,23 @@ impl Workers {
         Ok(())
     }
 
+    /// Kills all at once without warning, and waits for their death; they stay down until [`Self::go`].
+    pub async fn rest(&self) {
+        for worker in &self.list {
+            let (alive, dead) = oneshot::channel();
+            if worker.orders.send(Order::Rest(alive)).await.is_ok() {
+                let _ = dead.await;
+            }
+        }
+    }
+
+    /// Starts all again.
+    pub async fn go(&self) {
+        for worker in &self.list {
+            let _ = worker.orders.send(Order::Go).await;
+        }
+    }
+
     /// The fault of a worker that cannot be kept running, if there is one.
     pub fn fault(&mut self) -> Option<anyhow::Error> {
         match self.minders.try_join_next()? {
@@ -174,7 +194,7 @@ impl Minder {
             let began = tokio::time::Instant::now();
             let mut child = self.spawn()?;
             self.starts.fetch_add(1, Ordering::Relaxed);
-            let mut on_command = None;
+            let (mut on_command, mut resting) = (None, None);
             let status = loop {
                 tokio::select! {
                     status = child.wait() => break status?,
@@ -183,10 +203,27 @@ impl Minder {
                             child.start_kill()?;
                             on_command = Some(alive);
                         }
+                        Some(Order::Rest(alive)) => {
+                            child.start_kill()?;
+                            resting = Some(alive);
+                        }
+                        // it runs already
+                        Some(Order::Go) => {}
                         Some(Order::Leave) | None => return leave(&self.name, child).await,
                     },
                 }
             };
+            if let Some(alive) = resting {
+                drop(alive);
+                loop {
+                    match orders.recv().await {
+                        Some(Order::Go) => break,
+                        Some(Order::Kill(_) | Order::Rest(_)) => {}
+                        Some(Order::Leave) | None => return Ok(()),
+                    }
+                }
+                continue;
+            }
             if on_command.is_some() && killed(status) {
                 self.killed.fetch_add(1, Ordering::Relaxed);
                 tracing::info!(worker = self.name, "killed without warning");

@@ -128,7 +128,7 @@ fn pay(
     }
 }
 
-fn payments(order: &Order) -> Node {
+pub(super) fn payments(order: &Order) -> Node {
     order.payments.iter().fold(Node::new("payments"), |list, payment| {
         list.child(
             Node::new("payment")

@@ -71,7 +71,7 @@ fn make(world: &World, ledger: &Ledger, person: &Person, coupon: &str, key: &str
     CardResult::Produced { card_number: format!("{number:09}") }
 }
 
-fn told(result: &CardResult) -> Node {
+pub(super) fn told(result: &CardResult) -> Node {
     let node = Node::new("result");
     match result {
         CardResult::Produced { card_number } => {
