@@ -192,6 +192,14 @@ async fn each_violation_is_counted_by_its_name_and_by_no_other() -> Result<()> {
         ),
         (&["journal_breaks"], vec![unlocked.to_owned(), "UPDATE journal SET outcome = 'forged'".to_owned()]),
         (&["journal_breaks"], vec![unlocked.to_owned(), "DELETE FROM journal".to_owned()]),
+        (
+            &["case_unknown"],
+            vec![
+                "INSERT INTO dossier (case_id, section, stage, visit, ticket, version, body, written_at)
+                  VALUES ('00000000-0000-7000-8000-0000000000ff', 'form', 'door', 1, 0, 1, '', now())"
+                    .to_owned(),
+            ],
+        ),
         (&["audit_breaks", "seals_missing"], vec![audited.to_owned()]),
         (
             &["seals_differ"],

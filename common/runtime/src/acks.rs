@@ -1,5 +1,5 @@
 //! One owner of a channel's acknowledgements. A batch acks the highest contiguous tag at once; what is finished
-//! beyond a slow neighbour is acked alone, so that nobody waits for the slowest.
+//! beyond a slow neighbour waits for it for a moment, and is then acked alone.
 //!
 //! What is due is worked out and sent in one turn: an ack of everything up to a tag that overtook another's single ack
 //! would take that tag with it, and the broker closes a channel that names a tag it does not know.
@@ -9,6 +9,7 @@ use lapin::Channel;
 use lapin::options::{BasicAckOptions, BasicRejectOptions};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// The acknowledgements of one channel.
 #[derive(Clone)]
@@ -51,32 +52,30 @@ impl std::fmt::Debug for Acks {
     }
 }
 
-/// What to acknowledge: everything up to a tag, and single tags beyond it.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Due {
-    up_to: Option<u64>,
-    single: Vec<u64>,
-}
+/// How long a tag beyond a slow neighbour waits for the neighbour's ack to take it along. A quorum queue pays for each
+/// acknowledgement with an entry of its log, however many deliveries it covers.
+const LINGER: Duration = Duration::from_millis(20);
 
-fn due(open: &mut BTreeMap<u64, bool>, done: &[u64]) -> Due {
+/// Marks tags as finished and takes out the contiguous ones: the highest of them, if any.
+fn up_to(open: &mut BTreeMap<u64, bool>, done: &[u64]) -> Option<u64> {
     for tag in done {
         if let Some(finished) = open.get_mut(tag) {
             *finished = true;
         }
     }
-    let mut due = Due::default();
+    let mut highest = None;
     while let Some(first) = open.first_entry() {
         if !*first.get() {
             break;
         }
-        due.up_to = Some(first.remove_entry().0);
+        highest = Some(first.remove_entry().0);
     }
-    for tag in done {
-        if open.remove(tag).is_some() {
-            due.single.push(*tag);
-        }
-    }
-    due
+    highest
+}
+
+/// Takes out those of `done` that nobody has acked yet.
+fn left(open: &mut BTreeMap<u64, bool>, done: &[u64]) -> Vec<u64> {
+    done.iter().copied().filter(|tag| open.remove(tag).is_some()).collect()
 }
 
 impl Acks {
@@ -100,14 +99,24 @@ impl Acks {
     /// Deliveries are settled and their successors confirmed: they may go. A channel that is gone takes no acks;
     /// its deliveries come again and are recognised by their tickets.
     pub async fn done(&self, tags: &[u64]) {
-        let _turn = self.0.turn.lock().await;
-        let due = due(&mut self.0.open.lock().unwrap_or_else(PoisonError::into_inner), tags);
-        if let Some(tag) = due.up_to {
-            self.0.wire.ack(tag, true).await;
+        let waits = {
+            let _turn = self.0.turn.lock().await;
+            if let Some(tag) = self.open(|open| up_to(open, tags)) {
+                self.0.wire.ack(tag, true).await;
+            }
+            self.open(|open| tags.iter().any(|tag| open.contains_key(tag)))
+        };
+        if !waits {
+            return;
         }
-        for tag in due.single {
+        tokio::time::sleep(LINGER).await;
+        let _turn = self.0.turn.lock().await;
+        for tag in self.open(|open| left(open, tags)) {
             self.0.wire.ack(tag, false).await;
         }
+    }
+    fn open<T>(&self, look: impl FnOnce(&mut BTreeMap<u64, bool>) -> T) -> T {
+        look(&mut self.0.open.lock().unwrap_or_else(PoisonError::into_inner))
     }
     /// Puts a delivery back; counts towards the delivery limit on every version (a nack does not on 4.3).
     pub async fn again(&self, tag: u64) {
@@ -124,10 +133,13 @@ mod tests {
     #[test]
     fn contiguous_tags_go_together_and_the_rest_alone_and_none_twice() {
         let mut open: BTreeMap<u64, bool> = (1..=6).map(|t| (t, false)).collect();
-        assert_eq!(due(&mut open, &[2, 4]), Due { up_to: None, single: vec![2, 4] });
-        assert_eq!(due(&mut open, &[1, 3]), Due { up_to: Some(3), single: vec![] });
-        assert_eq!(due(&mut open, &[6, 6]), Due { up_to: None, single: vec![6] });
-        assert_eq!(due(&mut open, &[5]), Due { up_to: Some(5), single: vec![] });
+        assert_eq!(up_to(&mut open, &[2, 4]), None);
+        // 2 and 4 wait for their neighbours; 1 and 3 take them along
+        assert_eq!(up_to(&mut open, &[1, 3]), Some(4));
+        assert_eq!(left(&mut open, &[2, 4]), [0; 0]);
+        assert_eq!(up_to(&mut open, &[6, 6]), None);
+        assert_eq!(left(&mut open, &[6, 6]), [6]);
+        assert_eq!(up_to(&mut open, &[5]), Some(5));
         assert!(open.is_empty());
     }
 

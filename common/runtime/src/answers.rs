@@ -1,4 +1,4 @@
-//! The doors' way in: opens cases, keeps arrivals, settles decisions. A door commits what came before it answers.
+//! The doors' way in: opens cases, brings arrivals, settles decisions. A door commits what came before it answers.
 
 use crate::engine::{Engine, micros};
 use crate::envelope::{Mode, Subject, trace_of};
@@ -6,25 +6,17 @@ use crate::line::Room;
 use kezek_domain::dossier::Form;
 use kezek_domain::fault::Fault;
 use kezek_domain::journal::{GENESIS, JournalEntry, Linked, chain};
-use kezek_domain::ledger::{Posting, PostingKind};
 use kezek_domain::rules::NoticeKind;
-use kezek_domain::{Actor, CaseId, Entry, Filed, How, Move, Receipt, StageName, Status, Ticket, after};
-use kezek_stage::{
-    Answers, Arrival, ArrivalSubject, BoxFuture, Brought, Decided, Decision, DoorError, EffectKey, Money, Opened,
-    Submission, Target,
-};
-use kezek_store::arrivals::ArrivalRow;
+use kezek_domain::{Actor, CaseId, Filed, Receipt, StageName, Ticket};
+use kezek_stage::{Answers, Arrival, BoxFuture, Brought, Decided, Decision, DoorError, Opened, Submission, Target};
 use kezek_store::attachments::AttachmentRow;
-use kezek_store::cases::{CaseMove, NewCase};
+use kezek_store::cases::NewCase;
 use kezek_store::dossier::NewSection;
 use kezek_store::jobs::JobRow;
-use kezek_store::ledger::NewPosting;
 use kezek_store::outbox::OutboxRow;
 use kezek_store::side_messages::SideRow;
-use kezek_store::{
-    Permit, StoreError, arrivals, attachments, cases, dossier, jobs, journal, ledger, mint, outbox, side_messages,
-};
-use serde_json::{Value, json};
+use kezek_store::{Permit, StoreError, attachments, cases, dossier, jobs, journal, mint, outbox, side_messages};
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -44,23 +36,7 @@ impl Answers for EngineAnswers {
         })
     }
     fn bring(&self, arrival: Arrival) -> BoxFuture<'_, Result<Brought, DoorError>> {
-        Box::pin(async move {
-            // a case may be closing while its money arrives: the lock decides, a deadlock is tried again
-            let mut tries = 0;
-            loop {
-                match self.engine.bring(&arrival).await {
-                    Ok((brought, rows)) => {
-                        self.engine.send(&rows).await;
-                        return Ok(brought);
-                    }
-                    Err(error) if error.class() == kezek_store::Class::Again && tries < 3 => tries += 1,
-                    Err(error) => {
-                        tracing::error!(source = arrival.source, error = error.tell(), "an arrival cannot be kept");
-                        return Err(Fault::from(error).into());
-                    }
-                }
-            }
-        })
+        Box::pin(self.engine.bring(arrival))
     }
     fn decide(&self, decision: Decision) -> BoxFuture<'_, Result<Decided, DoorError>> {
         Box::pin(async move {
@@ -234,187 +210,6 @@ impl Engine {
         let jobs: Vec<JobRow> = sides.iter().map(|s| side_job(s, teller)).collect();
         jobs::insert(permit, &jobs).await?;
         Ok(jobs.iter().map(|j| self.message(j, None, false)).collect())
-    }
-
-    async fn bring(&self, arrival: &Arrival) -> Result<(Brought, Vec<OutboxRow>), StoreError> {
-        let case = match &arrival.subject {
-            ArrivalSubject::Case(case) => Some(*case),
-            ArrivalSubject::Key(key) => EffectKey::case_of(key),
-        };
-        let named = match &arrival.subject {
-            ArrivalSubject::Key(key) => Some(key.chars().take(200).collect::<String>()),
-            ArrivalSubject::Case(_) => None,
-        };
-        let now = micros(self.clock().now());
-        let id = self.ids().next();
-        let mut tx = self.pool().begin().await?;
-        let mut permit = mint(&mut tx);
-        // the case first: its row decides the order for everybody
-        let locked = match case {
-            Some(case) => jobs::lock(&mut permit, &[case.0]).await?.remove(&case.0),
-            None => None,
-        };
-        let case = locked.as_ref().and_then(|j| j.case_id);
-        let row = ArrivalRow {
-            id,
-            source: arrival.source.clone(),
-            reference: arrival.reference.clone(),
-            case_id: case,
-            named,
-            stage: arrival.stage.to_owned(),
-            kind: arrival.kind.to_owned(),
-            version: i32::try_from(arrival.version).unwrap_or(i32::MAX),
-            body: arrival.body.clone(),
-            actor: serde_json::to_value(&arrival.actor).unwrap_or(Value::Null),
-            state: if case.is_some() { "moving" } else { "unclaimed" }.to_owned(),
-            money_kind: arrival.money.as_ref().map(|m| m.kind.label().to_owned()),
-        };
-        if !arrivals::insert(&mut permit, &row, now).await? {
-            return Ok((Brought::Before, Vec::new()));
-        }
-        let mut rows = Vec::new();
-        if let Some(money) = &arrival.money {
-            rows.extend(self.post_money(&mut permit, money, locked.as_ref(), arrival, now).await?);
-        }
-        if let Some(case) = case {
-            let region = cases::list(&mut *permit.connection(), &[case]).await?.remove(&case).map(|r| r.region);
-            let job = JobRow {
-                subject_id: id,
-                subject: Subject::Arrival.label().to_owned(),
-                case_id: Some(case),
-                ticket: 1,
-                attempt: 1,
-                stage: arrival.stage.to_owned(),
-                visit: 0,
-                kind: arrival.kind.to_owned(),
-                version: row.version,
-                // the message names its arrival; what came is in the row
-                body: json!({ "arrival": id }),
-                mode: Mode::Job.label().to_owned(),
-                routing_key: self.routing_key(arrival.stage, region.as_deref().unwrap_or_default()),
-                traceparent: Some(trace_of(case)),
-                letter_id: None,
-            };
-            jobs::insert(&mut permit, std::slice::from_ref(&job)).await?;
-            rows.push(self.message(&job, None, false));
-        } else {
-            tracing::warn!(
-                source = arrival.source,
-                stage = arrival.stage,
-                "an arrival names no known case: it is listed"
-            );
-        }
-        outbox::insert(&mut permit, &rows).await?;
-        tx.commit().await?;
-        Ok((if case.is_some() { Brought::Kept } else { Brought::Unclaimed }, rows))
-    }
-
-    /// Money that arrived is a fact: posted once per the provider's number whatever the case's status, to suspense
-    /// where no case is known. The law then decides what follows, also from Closed.
-    async fn post_money(
-        &self,
-        permit: &mut Permit<'_>,
-        money: &Money,
-        locked: Option<&JobRow>,
-        arrival: &Arrival,
-        now: jiff::Timestamp,
-    ) -> Result<Vec<OutboxRow>, StoreError> {
-        let odd = |what: String| StoreError::Inconsistent { table: "ledger", what };
-        let kind = if locked.is_none() && money.kind == PostingKind::Received {
-            PostingKind::ReceivedSuspense
-        } else {
-            money.kind
-        };
-        let posting = Posting::new(kind, money.amount, money.number.clone()).map_err(|e| odd(e.to_string()))?;
-        let Some(own) = locked else {
-            if kind == PostingKind::ReceivedSuspense {
-                let row = NewPosting { id: self.ids().next(), case_id: None, source: money.provider.clone(), posting };
-                ledger::post(permit, &[row], now).await?;
-            }
-            return Ok(Vec::new());
-        };
-        let purse = cases::list(&mut *permit.connection(), &[own.subject_id]).await?.remove(&own.subject_id);
-        if purse.is_some_and(|row| row.purse().with(&posting).held().0 < 0) {
-            // more given back than was ever held: not ours to book; the arrival is listed and the money compared
-            tracing::error!(source = arrival.source, "an arrival would overdraw its case: it is kept and not booked");
-            return Ok(Vec::new());
-        }
-        let new = NewPosting {
-            id: self.ids().next(),
-            case_id: Some(own.subject_id),
-            source: money.provider.clone(),
-            posting: posting.clone(),
-        };
-        if ledger::post(permit, &[new], now).await?.is_empty() {
-            return Ok(Vec::new());
-        }
-        let row = cases::list(&mut *permit.connection(), &[own.subject_id])
-            .await?
-            .remove(&own.subject_id)
-            .ok_or_else(|| odd("the case is gone".to_owned()))?;
-        let purse = row.purse().with(&posting);
-        let flow =
-            self.flow(&row.service, u32::try_from(row.flow_version).unwrap_or(0)).map_err(|f| odd(f.to_string()))?;
-        let refund = flow.refund_stage().cloned().ok_or_else(|| odd("the flow gives no money back".to_owned()))?;
-        let entry = Entry { visit: row.entered(refund.as_str()) + 1, stage: refund };
-        let before = row.status()?;
-        // a case that already waits for the tax authority claims the new money too: its stage is entered once more
-        let claims = matches!(&before, Status::Open { how: How::Held { .. }, refunding: Some(_), .. })
-            && money.kind == PostingKind::Received;
-        let mv = if claims { Move::Enter { stage: entry.stage.clone(), visit: entry.visit } } else { Move::Money };
-        let status = after(&before, &mv, &purse, &entry).map_err(|e| odd(e.to_string()))?;
-        let reopened = claims || (before.is_closed() && !status.is_closed());
-        let journal_entry = JournalEntry {
-            case: CaseId(row.id),
-            number: row.journal_number + 1,
-            ticket: Ticket(own.ticket),
-            at: now,
-            recorded_at: micros(self.clock().real()),
-            stage: StageName::new(arrival.stage),
-            visit: u32::try_from(own.visit).unwrap_or(0),
-            move_label: "money".to_owned(),
-            outcome: None,
-            actor: arrival.actor.clone(),
-            rule_version: self.rule_version().to_owned(),
-            detail: json!({ "kind": kind.label(), "provider": money.provider, "number": money.number, "tiyn": money.amount.0 }),
-            calls: Vec::new(),
-        };
-        let digest = chain(&row.head()?, &journal_entry);
-        let mut rows = Vec::new();
-        let mut visits = row.visits.clone();
-        // from Closed to refunding, or to refunding once more: the case moves again, under a new ticket
-        if let (true, Status::Open { at, visit, .. }) = (reopened, &status) {
-            let Target::Stage { kind, version, body, .. } = &flow.refund().target else {
-                return Err(odd("the flow gives no money back".to_owned()));
-            };
-            if let Some(map) = visits.as_object_mut() {
-                map.insert(at.to_string(), json!(visit));
-            }
-            let next = JobRow {
-                ticket: own.ticket + 1,
-                attempt: 1,
-                stage: at.to_string(),
-                visit: i32::try_from(*visit).unwrap_or(i32::MAX),
-                kind: (*kind).to_owned(),
-                version: i32::try_from(*version).unwrap_or(i32::MAX),
-                body: body.clone(),
-                mode: Mode::Job.label().to_owned(),
-                routing_key: self.routing_key(at.as_str(), &row.region),
-                letter_id: None,
-                ..own.clone()
-            };
-            let mut message = self.message(&next, None, false);
-            crate::topology::DEAD.clone_into(&mut message.exchange);
-            message.routing_key = format!("cancelled.{}", row.service);
-            jobs::update(permit, &[next]).await?;
-            kezek_store::holds::drop_for(permit, &[row.id]).await?;
-            rows.push(message);
-        }
-        let moved =
-            CaseMove { id: row.id, status, visits, journal: (journal_entry.number, digest), coupon: None, purse };
-        cases::update(permit, &[moved]).await?;
-        journal::append(permit, &[Linked { entry: journal_entry, digest }]).await?;
-        Ok(rows)
     }
 }
 

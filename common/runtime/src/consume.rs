@@ -3,8 +3,7 @@
 
 use crate::acks::Acks;
 use crate::engine::Engine;
-use crate::envelope::{self, Envelope};
-use crate::item::Item;
+use crate::item::{Came, Item};
 use crate::retry::Waits;
 use futures_util::StreamExt as _;
 use futures_util::stream::select_all;
@@ -142,21 +141,18 @@ async fn follow(
 
 fn item(delivery: Delivery, acks: &Acks) -> Item {
     let table = delivery.properties.headers().clone().unwrap_or_default();
-    let headers = envelope::texts(&table);
     // the first reason: a letter may have passed several queues
     let died = table.inner().get("x-first-death-reason").and_then(|v| match v {
         AMQPValue::LongString(s) => Some(String::from_utf8_lossy(s.as_bytes()).into_owned()),
         _ => None,
     });
-    Item {
-        acks: acks.clone(),
-        tag: delivery.delivery_tag,
+    let came = Came {
         exchange: delivery.exchange.to_string(),
         routing_key: delivery.routing_key.to_string(),
         message_id: delivery.properties.message_id().as_ref().map(ToString::to_string),
-        envelope: Envelope::read(&headers).ok(),
-        headers,
+        table,
         body: delivery.data,
         died,
-    }
+    };
+    Item::new(acks, delivery.delivery_tag, came)
 }

@@ -1,20 +1,93 @@
 //! The memory of outside effects, in PostgreSQL.
 
+use crate::gather::{self, Gather};
 use kezek_domain::fault::Fault;
 use kezek_domain::{CaseId, System};
 use kezek_stage::{BoxFuture, Earlier, EffectKey, Effects};
-use kezek_store::effects::{self, Known};
+use kezek_store::effects::{self, Intent, Known};
+use kezek_store::{Class, StoreError};
 use serde_json::Value;
 use sqlx::PgPool;
+use std::sync::Arc;
 use std::time::Duration;
 
-/// Effects in the `effects` table.
-#[derive(Clone, Debug)]
-pub struct StoredEffects {
-    /// Where they lie.
-    pub pool: PgPool,
-    /// How long a receiver may still act on a request: before that, an unanswered one is not judged.
-    pub may_act: Duration,
+/// Effects in the `effects` table. Intents and answers of one moment are committed together.
+#[derive(Clone)]
+pub struct StoredEffects(Arc<Inner>);
+
+struct Inner {
+    pool: PgPool,
+    may_act: Duration,
+    intents: Gather<Intent, Result<Known, Fault>>,
+    answers: Gather<Answered, Result<(), Fault>>,
+}
+
+impl std::fmt::Debug for StoredEffects {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("StoredEffects")
+    }
+}
+
+impl StoredEffects {
+    /// Effects that lie in `pool`, at most `most` of them in one commit. `may_act`: how long a receiver may still act
+    /// on a request; before that, an unanswered one is not judged.
+    #[must_use]
+    pub fn new(pool: PgPool, may_act: Duration, most: usize) -> Self {
+        Self(Arc::new(Inner { pool, may_act, intents: Gather::new(most, 2), answers: Gather::new(most, 2) }))
+    }
+}
+
+fn not_committed() -> Fault {
+    Fault::transient("database-away", "the effect's row could not be committed")
+}
+
+/// What may be committed together with others of its kind.
+trait Committed: Clone + Send + Sync {
+    type Done: Send;
+    fn together(pool: &PgPool, items: &[Self]) -> impl Future<Output = Result<Vec<Self::Done>, StoreError>> + Send;
+}
+
+impl Committed for Intent {
+    type Done = Known;
+    async fn together(pool: &PgPool, intents: &[Self]) -> Result<Vec<Known>, StoreError> {
+        effects::intend(pool, intents).await
+    }
+}
+
+/// An effect's key, and what its receiver answered.
+type Answered = (String, Value);
+
+impl Committed for Answered {
+    type Done = ();
+    async fn together(pool: &PgPool, answers: &[Self]) -> Result<Vec<()>, StoreError> {
+        effects::answered(pool, answers).await?;
+        Ok(answers.iter().map(|_| ()).collect())
+    }
+}
+
+/// Commits a batch; where its data is refused, each alone, so that one bad row is nobody else's fault.
+async fn commit<T: Committed>(pool: PgPool, batch: Vec<gather::Brought<T, Result<T::Done, Fault>>>) {
+    let items: Vec<T> = batch.iter().map(|(item, _)| item.clone()).collect();
+    match T::together(&pool, &items).await {
+        Ok(done) => {
+            for ((_, tell), done) in batch.into_iter().zip(done) {
+                let _ = tell.send(Ok(done));
+            }
+        }
+        Err(error) if error.class() == Class::Again || batch.len() == 1 => {
+            let fault = Fault::from(error);
+            for (_, tell) in batch {
+                let _ = tell.send(Err(fault.clone()));
+            }
+        }
+        Err(_) => {
+            for (item, tell) in batch {
+                let alone = T::together(&pool, std::slice::from_ref(&item)).await;
+                let one = alone.map_err(Fault::from).and_then(|done| done.into_iter().next().ok_or_else(not_committed));
+                let _ = tell.send(one);
+            }
+        }
+    }
 }
 
 impl Effects for StoredEffects {
@@ -27,11 +100,20 @@ impl Effects for StoredEffects {
         operation: &'a str,
     ) -> BoxFuture<'a, Result<Earlier, Fault>> {
         Box::pin(async move {
-            Ok(match effects::intend(&self.pool, key.as_str(), case.0, stage, system.label(), operation).await? {
+            let intent = Intent {
+                key: key.as_str().to_owned(),
+                case_id: case.0,
+                stage: stage.to_owned(),
+                system: system.label().to_owned(),
+                operation: operation.to_owned(),
+            };
+            let pool = self.0.pool.clone();
+            let told = self.0.intents.bring(intent, move |batch| commit(pool.clone(), batch));
+            Ok(match told.await.unwrap_or_else(|| Err(not_committed()))? {
                 Known::New => Earlier::New,
                 // another worker's call may be under way this very moment, or a slow receiver still at it
-                Known::Unanswered(age) if age < self.may_act.as_secs_f64() => {
-                    let rest = Duration::from_secs_f64((self.may_act.as_secs_f64() - age).max(0.0));
+                Known::Unanswered(age) if age < self.0.may_act.as_secs_f64() => {
+                    let rest = Duration::from_secs_f64((self.0.may_act.as_secs_f64() - age).max(0.0));
                     return Err(Fault::transient("effect-under-way", key.to_string()).after(rest));
                 }
                 Known::Unanswered(_) => Earlier::Unanswered,
@@ -40,10 +122,15 @@ impl Effects for StoredEffects {
         })
     }
     fn answered<'a>(&'a self, key: &'a EffectKey, answer: Value) -> BoxFuture<'a, Result<(), Fault>> {
-        Box::pin(async move { Ok(effects::answered(&self.pool, key.as_str(), &answer).await?) })
+        Box::pin(async move {
+            let pool = self.0.pool.clone();
+            let answered = (key.as_str().to_owned(), answer);
+            let told = self.0.answers.bring(answered, move |batch| commit(pool.clone(), batch));
+            told.await.unwrap_or_else(|| Err(not_committed()))
+        })
     }
     fn forget<'a>(&'a self, key: &'a EffectKey) -> BoxFuture<'a, Result<(), Fault>> {
-        Box::pin(async move { Ok(effects::forget(&self.pool, key.as_str()).await?) })
+        Box::pin(async move { Ok(effects::forget(&self.0.pool, key.as_str()).await?) })
     }
 }
 

@@ -2,7 +2,9 @@
 
 use crate::breakers::SharedBreakers;
 use crate::broker::{Link, Publisher};
+use crate::effects::StoredEffects;
 use crate::envelope::{Envelope, Mode, Subject, trace_of};
+use crate::gather::Gather;
 use crate::metrics::Metrics;
 use crate::retry::Rung;
 use crate::topology::{self, StageShape};
@@ -10,7 +12,7 @@ use jiff::Timestamp;
 use kezek_domain::fault::Fault;
 use kezek_domain::rules::Rules;
 use kezek_domain::{CaseId, Coupon, Receipt, Region, Service, Ticket};
-use kezek_stage::{CaseHead, Clock, Flow, Ids};
+use kezek_stage::{Arrival, Brought, CaseHead, Clock, DoorError, Effects, Flow, Ids};
 use kezek_store::cases::CaseRow;
 use kezek_store::crypt::Keyring;
 use kezek_store::jobs::JobRow;
@@ -31,6 +33,8 @@ pub struct Limits {
     pub prefetch: u16,
     /// Turns settled in one transaction.
     pub batch: usize,
+    /// Milliseconds that a stage under load waits for a batch to fill; one that is idle never waits.
+    pub linger_ms: u64,
     /// Attempts of one stage that run at once in a process.
     pub in_flight: usize,
     /// Attempts before a job is parked.
@@ -56,6 +60,7 @@ impl Default for Limits {
         Self {
             prefetch: 400,
             batch: 200,
+            linger_ms: 3,
             in_flight: 64,
             attempts: 8,
             work_seconds: 60,
@@ -113,6 +118,8 @@ struct Inner {
     consume: Link,
     breakers: Arc<SharedBreakers>,
     flows: HashMap<(String, u32), Arc<Flow>>,
+    effects: Arc<StoredEffects>,
+    arriving: Gather<Arrival, Result<Brought, DoorError>>,
     // confirmed rows whose deletion goes with the next settle
     confirmed: Mutex<Vec<Uuid>>,
     outbox_ages: Mutex<HashMap<String, Duration>>,
@@ -146,6 +153,12 @@ impl Engine {
             consume: Link::new(&parts.amqp, "consume", parts.metrics.clone()),
             breakers: Arc::new(SharedBreakers::new(parts.metrics.clone(), parts.clock.clone())),
             flows,
+            effects: Arc::new(StoredEffects::new(
+                parts.pool.clone(),
+                Duration::from_secs(parts.limits.effect_seconds),
+                parts.limits.batch,
+            )),
+            arriving: Gather::new(parts.limits.batch, 2),
             confirmed: Mutex::default(),
             outbox_ages: Mutex::default(),
             paused: Mutex::default(),
@@ -192,6 +205,12 @@ impl Engine {
     #[must_use]
     pub fn publisher(&self) -> &Publisher {
         &self.0.publisher
+    }
+    pub(crate) fn effects(&self) -> Arc<dyn Effects> {
+        Arc::clone(&self.0.effects) as Arc<dyn Effects>
+    }
+    pub(crate) fn arriving(&self) -> &Gather<Arrival, Result<Brought, DoorError>> {
+        &self.0.arriving
     }
     pub(crate) fn consume_link(&self) -> &Link {
         &self.0.consume

@@ -1,28 +1,62 @@
 //! One delivery on its way through a hop, and what reading it came to.
 
 use crate::acks::Acks;
-use crate::envelope::Envelope;
+use crate::envelope::{self, Envelope};
 use kezek_domain::Actor;
 use kezek_domain::fault::Fault;
 use kezek_domain::journal::CallRecord;
 use kezek_stage::{Attempt, CaseHead, File, Stage, Turn};
+use lapin::types::FieldTable;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use uuid::Uuid;
 
-/// A delivery as it came.
+/// A delivery. Cheap to clone: what came is shared.
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
     pub acks: Acks,
     pub tag: u64,
+    /// Read from the headers; `None` where they are not an envelope.
+    pub envelope: Option<Arc<Envelope>>,
+    came: Arc<Came>,
+}
+
+/// A delivery's content as it came.
+#[derive(Debug)]
+pub(crate) struct Came {
     pub exchange: String,
     pub routing_key: String,
-    pub headers: BTreeMap<String, String>,
+    pub table: FieldTable,
     pub message_id: Option<String>,
     pub body: Vec<u8>,
     /// Why the broker dead-lettered it, where it did.
     pub died: Option<String>,
-    /// Read from the headers; `None` where they are not an envelope.
-    pub envelope: Option<Envelope>,
+}
+
+impl Item {
+    /// A delivery that the channel of `acks` waits for an ack of.
+    pub(crate) fn new(acks: &Acks, tag: u64, came: Came) -> Self {
+        let envelope = Envelope::read(&came.table).ok().map(Arc::new);
+        Self { acks: acks.clone(), tag, envelope, came: Arc::new(came) }
+    }
+}
+
+impl Came {
+    /// A header as text.
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
+        self.table.inner().get(name).and_then(envelope::text).map(std::borrow::Cow::into_owned)
+    }
+    /// All headers as text.
+    pub(crate) fn headers(&self) -> BTreeMap<String, String> {
+        envelope::texts(&self.table)
+    }
+}
+
+impl std::ops::Deref for Item {
+    type Target = Came;
+    fn deref(&self) -> &Came {
+        &self.came
+    }
 }
 
 /// What a finished attempt was made for.

@@ -71,7 +71,7 @@ impl<S: Stage> StageRoom<S> {
 
     async fn letter(&self, item: &Item) -> Result<Vec<OutboxRow>, Fault> {
         let letter = self.read_letter(item).await?;
-        let envelope = item.envelope.as_ref();
+        let envelope = item.envelope.as_deref();
         let job = json!({
             "message_id": letter.message_id, "cause": letter.cause, "detail": letter.detail,
             "stage": letter.facts.stage, "case": letter.facts.case, "ticket": letter.facts.ticket,
@@ -104,8 +104,8 @@ impl<S: Stage> StageRoom<S> {
     }
 
     async fn read_letter(&self, item: &Item) -> Result<Letter, Fault> {
-        let header = |name: &str| item.headers.get(name).cloned();
-        let envelope = item.envelope.as_ref();
+        let header = |name: &str| item.header(name);
+        let envelope = item.envelope.as_deref();
         let message_id = envelope.map(|e| e.id.to_string()).or_else(|| item.message_id.clone()).unwrap_or_else(|| {
             // no id: the same bytes to the same place are the same letter
             let mut hash = Sha256::new();
@@ -221,7 +221,7 @@ impl Engine {
             }
         }
         if verdict == LetterVerdict::Keep {
-            let envelope = item.envelope.as_ref();
+            let envelope = item.envelope.as_deref();
             let row = LetterRow {
                 id: letter.id,
                 message_id: letter.message_id.clone(),
@@ -237,7 +237,7 @@ impl Engine {
                 detail: letter.detail.clone(),
                 exchange: item.exchange.clone(),
                 routing_key: item.routing_key.clone(),
-                headers: json!(item.headers),
+                headers: json!(item.headers()),
                 body: item.body.clone(),
                 worker_version: letter.worker_version.clone(),
                 state: "open".to_owned(),
@@ -337,7 +337,7 @@ impl<S: Stage> StageRoom<S> {
     /// Sends a delivery that names no known case to the letters, its bytes untouched. `true` once the broker has it.
     pub(crate) async fn keep_strange(&self, item: &Item, cause: &str, detail: &str) -> bool {
         let mut headers: serde_json::Map<String, Value> =
-            item.headers.iter().map(|(k, v)| (k.clone(), Value::String(v.clone()))).collect();
+            item.headers().into_iter().map(|(k, v)| (k, Value::String(v))).collect();
         headers.remove(topology::RUNG);
         for (name, value) in [("cause", cause), ("detail", detail), ("workerversion", self.engine.version())] {
             headers.insert(name.to_owned(), Value::String(value.to_owned()));

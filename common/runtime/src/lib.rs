@@ -7,6 +7,7 @@
 
 mod acks;
 mod answers;
+mod arriving;
 mod brake;
 mod breakers;
 mod broker;
@@ -15,6 +16,7 @@ pub mod desk;
 mod effects;
 mod engine;
 mod envelope;
+mod gather;
 mod housekeeping;
 mod item;
 mod letters;
@@ -28,6 +30,9 @@ mod retry;
 mod room;
 mod settle;
 pub mod topology;
+
+/// The allocator that a worker's binary declares as its own.
+pub use mimalloc::MiMalloc as Allocator;
 
 pub use breakers::SharedBreakers;
 pub use broker::{Link, Published, Publisher};

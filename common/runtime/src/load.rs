@@ -15,6 +15,8 @@ use kezek_store::jobs::JobRow;
 use kezek_store::side_messages::SideRow;
 use kezek_store::{StoreError, arrivals, attachments, cases, dossier, jobs, ledger, side_messages};
 use serde_json::Value;
+use sqlx::PgConnection;
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -28,6 +30,31 @@ struct Shelf {
     sections: HashMap<Uuid, HashMap<Section, (u32, Vec<u8>)>>,
     attachments: HashMap<Uuid, HashMap<Attachment, Vec<u8>>>,
     ledger: HashMap<Uuid, Vec<LedgerLine>>,
+}
+
+/// How a batch is read.
+enum Reading {
+    Plain(sqlx::pool::PoolConnection<sqlx::Postgres>),
+    Snapshot(sqlx::Transaction<'static, sqlx::Postgres>),
+}
+
+impl std::ops::Deref for Reading {
+    type Target = PgConnection;
+    fn deref(&self) -> &PgConnection {
+        match self {
+            Self::Plain(connection) => connection,
+            Self::Snapshot(transaction) => transaction,
+        }
+    }
+}
+
+impl std::ops::DerefMut for Reading {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        match self {
+            Self::Plain(connection) => connection,
+            Self::Snapshot(transaction) => transaction,
+        }
+    }
 }
 
 impl Engine {
@@ -49,8 +76,13 @@ impl Engine {
     async fn shelf<S: Stage>(&self, subjects: &HashSet<Uuid>, case_ids: &HashSet<Uuid>) -> Result<Shelf, StoreError> {
         let subjects: Vec<Uuid> = subjects.iter().copied().collect();
         let case_ids: Vec<Uuid> = case_ids.iter().copied().collect();
-        // one snapshot: a case row and a ledger from two moments contradict each other where money has just come
-        let mut connection = self.pool().begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+        let mut connection = if S::LEDGER {
+            // one snapshot: a case row and a ledger from two moments contradict each other where money has just come
+            Reading::Snapshot(self.pool().begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
+        } else {
+            // the guard finds whatever moved in between: a case's content changes with its ticket or its revision alone
+            Reading::Plain(self.pool().acquire().await?)
+        };
         let jobs = jobs::list(&mut *connection, &subjects).await?;
         let cases = cases::list(&mut *connection, &case_ids).await?;
         let of = |subject: Subject| -> Vec<Uuid> {
@@ -90,7 +122,9 @@ impl Engine {
                 });
             }
         }
-        connection.commit().await?;
+        if let Reading::Snapshot(snapshot) = connection {
+            snapshot.commit().await?;
+        }
         Ok(Shelf { jobs, cases, arrivals, sides, sections, attachments: pictures, ledger: postings })
     }
 
@@ -135,8 +169,8 @@ impl Engine {
         let job_row = if matches!(errand, Errand::Arrival { .. }) { case_job } else { own };
         let body = match errand {
             // the message's own bytes count; the row is what an arrival's case is held with
-            Errand::Arrival { .. } => Arc::new(job_row.body.to_string().into_bytes()),
-            _ => Arc::new(item.body.clone()),
+            Errand::Arrival { .. } => Cow::Owned(job_row.body.to_string().into_bytes()),
+            _ => Cow::Borrowed(item.body.as_slice()),
         };
         let version = match errand {
             Errand::Arrival { .. } => u32::try_from(job_row.version).unwrap_or(0),
@@ -213,10 +247,7 @@ impl Engine {
             head.id,
             S::NAME,
             self.clock().clone(),
-            Arc::new(crate::effects::StoredEffects {
-                pool: self.pool().clone(),
-                may_act: std::time::Duration::from_secs(self.limits().effect_seconds),
-            }),
+            self.effects(),
             Arc::clone(self.breakers()) as Arc<dyn kezek_stage::Breakers>,
         )
     }

@@ -2,7 +2,7 @@
 
 use crate::brake::Brake;
 use crate::consume;
-use crate::engine::Engine;
+use crate::engine::{Engine, Limits};
 use crate::item::{Errand, Finished, Item, Read, Ready};
 use crate::settle::{Fate, Settlement};
 use crate::topology::StageShape;
@@ -63,6 +63,33 @@ impl Busy {
     }
 }
 
+/// Lets batches fill while there is much to do: each transaction costs the same few milliseconds however many turns it
+/// settles. Where the last batch was small, nobody waits.
+struct Linger {
+    wait: Duration,
+    last: usize,
+}
+
+impl Linger {
+    /// The last batch from which on a stage counts as being under load.
+    const LOADED: usize = 12;
+
+    fn new(limits: &Limits) -> Self {
+        Self { wait: Duration::from_millis(limits.linger_ms), last: 0 }
+    }
+    /// Waits, where that is worth it; says whether it did.
+    async fn wait(&self, have: usize, most: usize) -> bool {
+        let worth = self.last >= Self::LOADED && have < most && !self.wait.is_zero();
+        if worth {
+            tokio::time::sleep(self.wait).await;
+        }
+        worth
+    }
+    fn note(&mut self, batch: usize) {
+        self.last = batch;
+    }
+}
+
 /// The subject that a delivery occupies: the case for an answer, so that case and answer never run side by side.
 fn occupies(item: &Item) -> Option<Uuid> {
     let envelope = item.envelope.as_ref()?;
@@ -96,6 +123,7 @@ impl<S: Stage> StageRoom<S> {
         let places = Arc::new(Semaphore::new(limits.in_flight));
         let (done, finished) = mpsc::channel::<Finished<S>>(limits.in_flight.max(limits.batch));
         let (back, mut redone) = mpsc::unbounded_channel::<Item>();
+        let mut linger = Linger::new(&limits);
         let settling = tracker.spawn(self.clone().settling(finished, Arc::clone(&busy), back.clone(), tracker.clone()));
         let mut open = true;
         loop {
@@ -115,12 +143,18 @@ impl<S: Stage> StageRoom<S> {
             }
             // pictures are megabytes: no more files are opened than are worked on soon
             let most = if S::ATTACHMENTS.is_empty() { limits.batch } else { limits.batch.min(16) };
-            while batch.len() < most {
-                match redone.try_recv().or_else(|_| items.try_recv()) {
-                    Ok(item) => batch.push(item),
-                    Err(_) => break,
+            for wait in [false, true] {
+                if wait && !linger.wait(batch.len(), most).await {
+                    break;
+                }
+                while batch.len() < most {
+                    match redone.try_recv().or_else(|_| items.try_recv()) {
+                        Ok(item) => batch.push(item),
+                        Err(_) => break,
+                    }
                 }
             }
+            linger.note(batch.len());
             if !batch.is_empty() {
                 self.begin(batch, &busy, &places, &done, &back, tracker).await;
             }
@@ -193,7 +227,9 @@ impl<S: Stage> StageRoom<S> {
         for item in &gone {
             self.release(item, busy, back);
         }
-        ack(gone.iter()).await;
+        if !gone.is_empty() {
+            tracker.spawn(async move { ack(gone.iter()).await });
+        }
     }
 
     /// Reads with all patience: a database that is away is waited for.
@@ -304,14 +340,21 @@ impl<S: Stage> StageRoom<S> {
         let batch_size = self.engine.limits().batch;
         // so many batches may wait for their confirms at once
         let publishing = Arc::new(Semaphore::new(4));
+        let mut linger = Linger::new(self.engine.limits());
         while let Some(first) = finished.recv().await {
             let mut batch = vec![first];
-            while batch.len() < batch_size {
-                match finished.try_recv() {
-                    Ok(next) => batch.push(next),
-                    Err(_) => break,
+            for wait in [false, true] {
+                if wait && !linger.wait(batch.len(), batch_size).await {
+                    break;
+                }
+                while batch.len() < batch_size {
+                    match finished.try_recv() {
+                        Ok(next) => batch.push(next),
+                        Err(_) => break,
+                    }
                 }
             }
+            linger.note(batch.len());
             for (batch, settlement) in self.settle_patiently(batch).await {
                 let Ok(turn) = Arc::clone(&publishing).acquire_owned().await else { return };
                 let (room, busy, back) = (self.clone(), Arc::clone(&busy), back.clone());
@@ -327,9 +370,9 @@ impl<S: Stage> StageRoom<S> {
                 }
                 tracker.spawn(async move {
                     room.engine.send(&settlement.rows).await;
+                    drop(turn);
                     // acked after commit and confirm; an unconfirmed row is the sweeper's from now on
                     ack(gone.iter()).await;
-                    drop(turn);
                 });
             }
         }

@@ -3,7 +3,7 @@
 use crate::{Permit, SqlTime, StoreError, ToSqlx as _};
 use jiff::Timestamp;
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 /// An arrival's row.
@@ -40,33 +40,42 @@ pub async fn list(executor: impl sqlx::PgExecutor<'_>, ids: &[Uuid]) -> Result<H
     Ok(rows.into_iter().map(|r| (r.id, r)).collect())
 }
 
-/// Keeps an arrival; `false` where the same source and reference came before.
+/// Keeps arrivals; those whose source and reference came before are left out. Returns the ids of those kept now.
 ///
 /// # Errors
 /// Where the database fails.
-pub async fn insert(permit: &mut Permit<'_>, row: &ArrivalRow, at: Timestamp) -> Result<bool, StoreError> {
-    let done = sqlx::query!(
+pub async fn insert(permit: &mut Permit<'_>, rows: &[ArrivalRow], at: Timestamp) -> Result<HashSet<Uuid>, StoreError> {
+    if rows.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let texts = |of: fn(&ArrivalRow) -> &String| rows.iter().map(|r| of(r).as_str()).collect::<Vec<_>>();
+    let named: Vec<Option<&str>> = rows.iter().map(|r| r.named.as_deref()).collect();
+    let money: Vec<Option<&str>> = rows.iter().map(|r| r.money_kind.as_deref()).collect();
+    let kept = sqlx::query_scalar!(
         "INSERT INTO arrivals (id, source, reference, case_id, named, stage, kind, version, body, actor, state,
                                money_kind, arrived_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-         ON CONFLICT (source, reference) DO NOTHING",
-        row.id,
-        row.source,
-        row.reference,
-        row.case_id,
-        row.named,
-        row.stage,
-        row.kind,
-        row.version,
-        row.body,
-        row.actor,
-        row.state,
-        row.money_kind,
+         SELECT n.*, $13 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::text[],
+                                     $7::text[], $8::integer[], $9::jsonb[], $10::jsonb[], $11::text[],
+                                     $12::text[]) AS n
+         ON CONFLICT (source, reference) DO NOTHING
+         RETURNING id",
+        &rows.iter().map(|r| r.id).collect::<Vec<_>>(),
+        &texts(|r| &r.source) as &[&str],
+        &texts(|r| &r.reference) as &[&str],
+        &rows.iter().map(|r| r.case_id).collect::<Vec<_>>() as &[Option<Uuid>],
+        &named as &[Option<&str>],
+        &texts(|r| &r.stage) as &[&str],
+        &texts(|r| &r.kind) as &[&str],
+        &rows.iter().map(|r| r.version).collect::<Vec<_>>(),
+        &rows.iter().map(|r| &r.body).collect::<Vec<_>>() as &[&Value],
+        &rows.iter().map(|r| &r.actor).collect::<Vec<_>>() as &[&Value],
+        &texts(|r| &r.state) as &[&str],
+        &money as &[Option<&str>],
         at.to_sqlx() as SqlTime,
     )
-    .execute(permit.connection())
+    .fetch_all(permit.connection())
     .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(kept.into_iter().collect())
 }
 
 /// Sets the states of arrivals whose `jobs` rows are locked by this permit.
@@ -82,7 +91,7 @@ pub async fn set_states(permit: &mut Permit<'_>, states: &[(Uuid, &'static str)]
                 settled_at = CASE WHEN n.state IN ('taken', 'unwanted') THEN now() END
          FROM unnest($1::uuid[], $2::text[]) AS n (id, state) WHERE arrivals.id = n.id",
         &states.iter().map(|s| s.0).collect::<Vec<_>>(),
-        &states.iter().map(|s| s.1.to_owned()).collect::<Vec<_>>(),
+        &states.iter().map(|s| s.1).collect::<Vec<_>>() as &[&str],
     )
     .execute(permit.connection())
     .await?;

@@ -216,7 +216,7 @@ pub async fn update(permit: &mut Permit<'_>, moves: &[CaseMove]) -> Result<(), S
     if moves.is_empty() {
         return Ok(());
     }
-    let stages: Vec<Option<String>> = moves.iter().map(|m| m.status.at().map(ToString::to_string)).collect();
+    let stages: Vec<Option<&str>> = moves.iter().map(|m| m.status.at().map(StageName::as_str)).collect();
     let until: Vec<Option<SqlTime>> = moves
         .iter()
         .map(|m| match m.status.how() {
@@ -224,13 +224,10 @@ pub async fn update(permit: &mut Permit<'_>, moves: &[CaseMove]) -> Result<(), S
             _ => None,
         })
         .collect();
-    let closings: Vec<Option<String>> =
-        moves.iter().map(|m| m.status.closing().map(|c| c.label().to_owned())).collect();
-    let because = |m: &CaseMove| m.status.refunding().cloned();
-    let refunding: Vec<Option<String>> =
-        moves.iter().map(|m| because(m).map(|b| b.closing.label().to_owned())).collect();
-    let reasons: Vec<Option<String>> = moves.iter().map(|m| because(m).map(|b| b.reason)).collect();
-    let coupons: Vec<Option<String>> = moves.iter().map(|m| m.coupon.clone()).collect();
+    let closings: Vec<Option<&str>> = moves.iter().map(|m| m.status.closing().map(Closing::label)).collect();
+    let refunding: Vec<Option<&str>> = moves.iter().map(|m| m.status.refunding().map(|b| b.closing.label())).collect();
+    let reasons: Vec<Option<&str>> = moves.iter().map(|m| m.status.refunding().map(|b| b.reason.as_str())).collect();
+    let coupons: Vec<Option<&str>> = moves.iter().map(|m| m.coupon.as_deref()).collect();
     let done = sqlx::query!(
         "UPDATE cases SET how = n.how, stage = n.stage, visit = coalesce(n.visit, cases.visit),
                 held_until = n.held_until, closing = n.closing, refunding_closing = n.refunding_closing,
@@ -244,18 +241,18 @@ pub async fn update(permit: &mut Permit<'_>, moves: &[CaseMove]) -> Result<(), S
                     journal_number, journal_head, coupon, received, earned, returned)
          WHERE cases.id = n.id AND cases.journal_number < n.journal_number",
         &moves.iter().map(|m| m.id).collect::<Vec<_>>(),
-        &moves.iter().map(|m| m.status.label().to_owned()).collect::<Vec<_>>(),
-        &stages as &[Option<String>],
+        &moves.iter().map(|m| m.status.label()).collect::<Vec<_>>() as &[&str],
+        &stages as &[Option<&str>],
         &moves.iter().map(|m| m.status.visit().and_then(|v| i32::try_from(v).ok())).collect::<Vec<_>>()
             as &[Option<i32>],
         &until as &[Option<SqlTime>],
-        &closings as &[Option<String>],
-        &refunding as &[Option<String>],
-        &reasons as &[Option<String>],
-        &moves.iter().map(|m| m.visits.clone()).collect::<Vec<_>>(),
+        &closings as &[Option<&str>],
+        &refunding as &[Option<&str>],
+        &reasons as &[Option<&str>],
+        &moves.iter().map(|m| &m.visits).collect::<Vec<_>>() as &[&Value],
         &moves.iter().map(|m| m.journal.0).collect::<Vec<_>>(),
-        &moves.iter().map(|m| m.journal.1.to_vec()).collect::<Vec<_>>(),
-        &coupons as &[Option<String>],
+        &moves.iter().map(|m| m.journal.1.as_slice()).collect::<Vec<_>>() as &[&[u8]],
+        &coupons as &[Option<&str>],
         &moves.iter().map(|m| m.purse.received.0).collect::<Vec<_>>(),
         &moves.iter().map(|m| m.purse.earned.0).collect::<Vec<_>>(),
         &moves.iter().map(|m| m.purse.returned.0).collect::<Vec<_>>(),
@@ -277,7 +274,7 @@ pub async fn waits(executor: impl sqlx::PgExecutor<'_>) -> Result<Vec<(String, i
     Ok(sqlx::query!(
         r#"SELECT stage AS "stage!", count(*) FILTER (WHERE how = 'held') AS "held!",
                 coalesce(extract(epoch FROM now() - min(moved_at) FILTER (WHERE how = 'moving')), 0)::float8 AS "oldest!"
-         FROM cases WHERE how <> 'closed' AND stage IS NOT NULL GROUP BY stage"#
+         FROM cases WHERE is_open AND stage IS NOT NULL GROUP BY stage"#
     )
     .fetch_all(executor)
     .await?

@@ -71,12 +71,12 @@ pub async fn insert(permit: &mut Permit<'_>, rows: &[NewSection], at: Timestamp)
          DO UPDATE SET ticket = excluded.ticket, version = excluded.version, body = excluded.body,
                        written_at = excluded.written_at",
         &rows.iter().map(|r| r.case_id).collect::<Vec<_>>(),
-        &rows.iter().map(|r| r.section.label().to_owned()).collect::<Vec<_>>(),
-        &rows.iter().map(|r| r.stage.clone()).collect::<Vec<_>>(),
+        &rows.iter().map(|r| r.section.label()).collect::<Vec<_>>() as &[&str],
+        &rows.iter().map(|r| r.stage.as_str()).collect::<Vec<_>>() as &[&str],
         &rows.iter().map(|r| r.visit).collect::<Vec<_>>(),
         &rows.iter().map(|r| r.ticket).collect::<Vec<_>>(),
         &rows.iter().map(|r| r.version).collect::<Vec<_>>(),
-        &rows.iter().map(|r| r.sealed.clone()).collect::<Vec<_>>(),
+        &rows.iter().map(|r| r.sealed.as_slice()).collect::<Vec<_>>() as &[&[u8]],
         at.to_sqlx() as SqlTime,
     )
     .execute(permit.connection())

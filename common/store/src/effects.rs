@@ -3,6 +3,7 @@
 use crate::StoreError;
 use serde_json::Value;
 use sqlx::PgPool;
+use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 /// What is known of a key.
@@ -16,59 +17,79 @@ pub enum Known {
     Answered(Value),
 }
 
-/// Commits an intent, or tells what is known of the key.
+/// What is to be asked of the outside.
+#[derive(Clone, Debug)]
+pub struct Intent {
+    /// The stable key.
+    pub key: String,
+    /// The case.
+    pub case_id: Uuid,
+    /// The stage that asks.
+    pub stage: String,
+    /// The system that is asked.
+    pub system: String,
+    /// What for.
+    pub operation: String,
+}
+
+/// Commits intents, or tells what is known of their keys, in order. Of two with one key the first is new.
 ///
 /// # Errors
 /// Where the database fails.
-pub async fn intend(
-    pool: &PgPool,
-    key: &str,
-    case: Uuid,
-    stage: &str,
-    system: &str,
-    operation: &str,
-) -> Result<Known, StoreError> {
-    let done = sqlx::query!(
-        "INSERT INTO effects (key, case_id, stage, system, operation) VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT (key) DO NOTHING",
-        key,
-        case,
-        stage,
-        system,
-        operation
+pub async fn intend(pool: &PgPool, intents: &[Intent]) -> Result<Vec<Known>, StoreError> {
+    let texts = |of: fn(&Intent) -> &String| intents.iter().map(|i| of(i).clone()).collect::<Vec<_>>();
+    let keys = texts(|i| &i.key);
+    let made = sqlx::query_scalar!(
+        "INSERT INTO effects (key, case_id, stage, system, operation)
+         SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[])
+         -- one order for everybody: two workers that intend the same keys do not wait for each other in a ring
+         ORDER BY 1
+         ON CONFLICT (key) DO NOTHING RETURNING key",
+        &keys,
+        &intents.iter().map(|i| i.case_id).collect::<Vec<_>>(),
+        &texts(|i| &i.stage),
+        &texts(|i| &i.system),
+        &texts(|i| &i.operation),
     )
-    .execute(pool)
+    .fetch_all(pool)
     .await?;
-    if done.rows_affected() == 1 {
-        return Ok(Known::New);
+    let mut new: HashSet<String> = made.into_iter().collect();
+    let mut out: Vec<Option<Known>> = keys.iter().map(|key| new.remove(key).then_some(Known::New)).collect();
+    if out.iter().any(Option::is_none) {
+        let known: HashMap<String, Known> = sqlx::query!(
+            r#"SELECT key, answer, extract(epoch FROM now() - intended_at)::float8 AS "age!"
+             FROM effects WHERE key = ANY ($1)"#,
+            &keys
+        )
+        .fetch_all(pool)
+        .await?
+        .into_iter()
+        .map(|k| (k.key, k.answer.map_or(Known::Unanswered(k.age), Known::Answered)))
+        .collect();
+        for (slot, key) in out.iter_mut().zip(&keys).filter(|(slot, _)| slot.is_none()) {
+            *slot = known.get(key).cloned();
+        }
     }
-    let known = sqlx::query!(
-        r#"SELECT answer, extract(epoch FROM now() - intended_at)::float8 AS "age!" FROM effects WHERE key = $1"#,
-        key
-    )
-    .fetch_optional(pool)
-    .await?;
     // gone again: whoever intended it has taken it back just now, and it may be intended anew in a moment
-    Ok(known.map_or(Known::Unanswered(0.0), |k| k.answer.map_or(Known::Unanswered(k.age), Known::Answered)))
+    Ok(out.into_iter().map(|known| known.unwrap_or(Known::Unanswered(0.0))).collect())
 }
 
-/// Commits the answer.
+/// Commits answers. One whose effect was answered before is left: another attempt has written the same meanwhile.
 ///
 /// # Errors
-/// Where the key was never intended or the database fails.
-pub async fn answered(pool: &PgPool, key: &str, answer: &Value) -> Result<(), StoreError> {
-    let done = sqlx::query!(
-        "UPDATE effects SET answer = $2, answered_at = now() WHERE key = $1 AND answered_at IS NULL",
-        key,
-        answer
+/// Where the database fails.
+pub async fn answered(pool: &PgPool, answers: &[(String, Value)]) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE effects SET answer = n.answer, answered_at = now()
+         FROM (SELECT DISTINCT ON (key) key, answer FROM unnest($1::text[], $2::jsonb[]) AS u (key, answer)
+               ORDER BY key) AS n
+         WHERE effects.key = n.key AND answered_at IS NULL",
+        &answers.iter().map(|a| a.0.clone()).collect::<Vec<_>>(),
+        &answers.iter().map(|a| a.1.clone()).collect::<Vec<_>>(),
     )
     .execute(pool)
     .await?;
-    match done.rows_affected() {
-        // 0: another attempt has written the same answer meanwhile
-        0 | 1 => Ok(()),
-        n => Err(StoreError::rows("effects", 1, n)),
-    }
+    Ok(())
 }
 
 /// Takes back an intent whose call certainly had no effect.

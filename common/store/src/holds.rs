@@ -38,13 +38,13 @@ pub async fn put(permit: &mut Permit<'_>, rows: &[HoldRow], at: Timestamp) -> Re
              held_at = CASE WHEN holds.stage = excluded.stage AND holds.visit = excluded.visit THEN holds.held_at
                             ELSE excluded.held_at END",
         &rows.iter().map(|r| r.case_id).collect::<Vec<_>>(),
-        &rows.iter().map(|r| r.stage.clone()).collect::<Vec<_>>(),
+        &rows.iter().map(|r| r.stage.as_str()).collect::<Vec<_>>() as &[&str],
         &rows.iter().map(|r| r.visit).collect::<Vec<_>>(),
         &rows.iter().map(|r| r.ticket).collect::<Vec<_>>(),
-        &rows.iter().map(|r| r.region.clone()).collect::<Vec<_>>(),
-        &rows.iter().map(|r| r.role.clone()).collect::<Vec<_>>() as &[Option<String>],
+        &rows.iter().map(|r| r.region.as_str()).collect::<Vec<_>>() as &[&str],
+        &rows.iter().map(|r| r.role.as_deref()).collect::<Vec<_>>() as &[Option<&str>],
         &rows.iter().map(|r| r.until.map(|t| t.to_sqlx())).collect::<Vec<_>>() as &[Option<SqlTime>],
-        &rows.iter().map(|r| r.question.clone()).collect::<Vec<_>>() as &[Option<Value>],
+        &rows.iter().map(|r| r.question.as_ref()).collect::<Vec<_>>() as &[Option<&Value>],
         at.to_sqlx() as SqlTime,
     )
     .execute(permit.connection())

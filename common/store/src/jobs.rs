@@ -83,7 +83,7 @@ pub async fn insert(permit: &mut Permit<'_>, rows: &[JobRow]) -> Result<(), Stor
         return Ok(());
     }
     let cases: Vec<Option<Uuid>> = rows.iter().map(|r| r.case_id).collect();
-    let traces: Vec<Option<String>> = rows.iter().map(|r| r.traceparent.clone()).collect();
+    let traces: Vec<Option<&str>> = rows.iter().map(|r| r.traceparent.as_deref()).collect();
     let done = sqlx::query!(
         "INSERT INTO jobs (subject_id, subject, case_id, ticket, attempt, stage, visit, kind, version, body, mode,
                            routing_key, traceparent)
@@ -91,18 +91,18 @@ pub async fn insert(permit: &mut Permit<'_>, rows: &[JobRow]) -> Result<(), Stor
                               $7::integer[], $8::text[], $9::integer[], $10::jsonb[], $11::text[], $12::text[],
                               $13::text[])",
         &ids(rows),
-        &texts(rows, |r| &r.subject),
+        &texts(rows, |r| &r.subject) as &[&str],
         &cases as &[Option<Uuid>],
         &rows.iter().map(|r| r.ticket).collect::<Vec<_>>(),
         &rows.iter().map(|r| r.attempt).collect::<Vec<_>>(),
-        &texts(rows, |r| &r.stage),
+        &texts(rows, |r| &r.stage) as &[&str],
         &rows.iter().map(|r| r.visit).collect::<Vec<_>>(),
-        &texts(rows, |r| &r.kind),
+        &texts(rows, |r| &r.kind) as &[&str],
         &rows.iter().map(|r| r.version).collect::<Vec<_>>(),
-        &rows.iter().map(|r| r.body.clone()).collect::<Vec<_>>(),
-        &texts(rows, |r| &r.mode),
-        &texts(rows, |r| &r.routing_key),
-        &traces as &[Option<String>],
+        &rows.iter().map(|r| &r.body).collect::<Vec<_>>() as &[&Value],
+        &texts(rows, |r| &r.mode) as &[&str],
+        &texts(rows, |r| &r.routing_key) as &[&str],
+        &traces as &[Option<&str>],
     )
     .execute(permit.connection())
     .await?;
@@ -117,7 +117,7 @@ pub async fn update(permit: &mut Permit<'_>, rows: &[JobRow]) -> Result<(), Stor
     if rows.is_empty() {
         return Ok(());
     }
-    let traces: Vec<Option<String>> = rows.iter().map(|r| r.traceparent.clone()).collect();
+    let traces: Vec<Option<&str>> = rows.iter().map(|r| r.traceparent.as_deref()).collect();
     let letters: Vec<Option<Uuid>> = rows.iter().map(|r| r.letter_id).collect();
     let done = sqlx::query!(
         "UPDATE jobs SET ticket = n.ticket, attempt = n.attempt, stage = n.stage, visit = n.visit, kind = n.kind,
@@ -133,14 +133,14 @@ pub async fn update(permit: &mut Permit<'_>, rows: &[JobRow]) -> Result<(), Stor
         &ids(rows),
         &rows.iter().map(|r| r.ticket).collect::<Vec<_>>(),
         &rows.iter().map(|r| r.attempt).collect::<Vec<_>>(),
-        &texts(rows, |r| &r.stage),
+        &texts(rows, |r| &r.stage) as &[&str],
         &rows.iter().map(|r| r.visit).collect::<Vec<_>>(),
-        &texts(rows, |r| &r.kind),
+        &texts(rows, |r| &r.kind) as &[&str],
         &rows.iter().map(|r| r.version).collect::<Vec<_>>(),
-        &rows.iter().map(|r| r.body.clone()).collect::<Vec<_>>(),
-        &texts(rows, |r| &r.mode),
-        &texts(rows, |r| &r.routing_key),
-        &traces as &[Option<String>],
+        &rows.iter().map(|r| &r.body).collect::<Vec<_>>() as &[&Value],
+        &texts(rows, |r| &r.mode) as &[&str],
+        &texts(rows, |r| &r.routing_key) as &[&str],
+        &traces as &[Option<&str>],
         &letters as &[Option<Uuid>],
     )
     .execute(permit.connection())
@@ -152,8 +152,8 @@ fn ids(rows: &[JobRow]) -> Vec<Uuid> {
     rows.iter().map(|r| r.subject_id).collect()
 }
 
-fn texts(rows: &[JobRow], of: impl Fn(&JobRow) -> &String) -> Vec<String> {
-    rows.iter().map(|r| of(r).clone()).collect()
+fn texts(rows: &[JobRow], of: fn(&JobRow) -> &String) -> Vec<&str> {
+    rows.iter().map(|r| of(r).as_str()).collect()
 }
 
 fn counted(wanted: usize, touched: u64) -> Result<(), StoreError> {

@@ -25,7 +25,7 @@ pub async fn append(permit: &mut Permit<'_>, rows: &[Linked]) -> Result<(), Stor
         actors.push(json(&row.entry.actor)?);
         calls.push(json(&row.entry.calls)?);
     }
-    let of = |f: fn(&JournalEntry) -> String| rows.iter().map(|r| f(&r.entry)).collect::<Vec<_>>();
+    let of = |f: fn(&JournalEntry) -> &str| rows.iter().map(|r| f(&r.entry)).collect::<Vec<_>>();
     let done = sqlx::query!(
         "INSERT INTO journal (case_id, number, ticket, at, recorded_at, stage, visit, move_label, outcome, actor,
                               rule_version, detail, calls, head)
@@ -37,15 +37,15 @@ pub async fn append(permit: &mut Permit<'_>, rows: &[Linked]) -> Result<(), Stor
         &rows.iter().map(|r| r.entry.ticket.0).collect::<Vec<_>>(),
         &rows.iter().map(|r| r.entry.at.to_sqlx()).collect::<Vec<_>>() as &[SqlTime],
         &rows.iter().map(|r| r.entry.recorded_at.to_sqlx()).collect::<Vec<_>>() as &[SqlTime],
-        &of(|e| e.stage.to_string()),
+        &of(|e| e.stage.as_str()) as &[&str],
         &rows.iter().map(|r| i32::try_from(r.entry.visit).unwrap_or(i32::MAX)).collect::<Vec<_>>(),
-        &of(|e| e.move_label.clone()),
-        &rows.iter().map(|r| r.entry.outcome.clone()).collect::<Vec<_>>() as &[Option<String>],
+        &of(|e| &e.move_label) as &[&str],
+        &rows.iter().map(|r| r.entry.outcome.as_deref()).collect::<Vec<_>>() as &[Option<&str>],
         &actors,
-        &of(|e| e.rule_version.clone()),
-        &rows.iter().map(|r| r.entry.detail.clone()).collect::<Vec<_>>(),
+        &of(|e| &e.rule_version) as &[&str],
+        &rows.iter().map(|r| &r.entry.detail).collect::<Vec<_>>() as &[&Value],
         &calls,
-        &rows.iter().map(|r| r.digest.to_vec()).collect::<Vec<_>>(),
+        &rows.iter().map(|r| r.digest.as_slice()).collect::<Vec<_>>() as &[&[u8]],
     )
     .execute(permit.connection())
     .await?;

@@ -42,13 +42,12 @@ pub async fn post(permit: &mut Permit<'_>, rows: &[NewPosting], at: Timestamp) -
         &both().map(|(r, _)| r.id).collect::<Vec<_>>(),
         &both().map(|(_, l)| l).collect::<Vec<_>>(),
         &both().map(|(r, _)| r.case_id).collect::<Vec<_>>() as &[Option<Uuid>],
-        &both()
-            .map(|(r, l)| if l == 1 { r.posting.debit } else { r.posting.credit }.label().to_owned())
-            .collect::<Vec<_>>(),
+        &both().map(|(r, l)| if l == 1 { r.posting.debit } else { r.posting.credit }.label()).collect::<Vec<_>>()
+            as &[&str],
         &both().map(|(r, l)| if l == 1 { r.posting.amount.0 } else { -r.posting.amount.0 }).collect::<Vec<_>>(),
-        &both().map(|(r, _)| r.posting.kind.label().to_owned()).collect::<Vec<_>>(),
-        &both().map(|(r, _)| r.source.clone()).collect::<Vec<_>>(),
-        &both().map(|(r, _)| r.posting.reference.clone()).collect::<Vec<_>>(),
+        &both().map(|(r, _)| r.posting.kind.label()).collect::<Vec<_>>() as &[&str],
+        &both().map(|(r, _)| r.source.as_str()).collect::<Vec<_>>() as &[&str],
+        &both().map(|(r, _)| r.posting.reference.as_str()).collect::<Vec<_>>() as &[&str],
         at.to_sqlx() as SqlTime,
     )
     .fetch_all(permit.connection())

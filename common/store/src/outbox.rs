@@ -34,10 +34,10 @@ pub async fn insert(permit: &mut Permit<'_>, rows: &[OutboxRow]) -> Result<(), S
          SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::jsonb[], $6::bytea[])",
         &rows.iter().map(|r| r.id).collect::<Vec<_>>(),
         &rows.iter().map(|r| r.subject_id).collect::<Vec<_>>() as &[Option<Uuid>],
-        &rows.iter().map(|r| r.exchange.clone()).collect::<Vec<_>>(),
-        &rows.iter().map(|r| r.routing_key.clone()).collect::<Vec<_>>(),
-        &rows.iter().map(|r| r.headers.clone()).collect::<Vec<_>>(),
-        &rows.iter().map(|r| r.body.clone()).collect::<Vec<_>>(),
+        &rows.iter().map(|r| r.exchange.as_str()).collect::<Vec<_>>() as &[&str],
+        &rows.iter().map(|r| r.routing_key.as_str()).collect::<Vec<_>>() as &[&str],
+        &rows.iter().map(|r| &r.headers).collect::<Vec<_>>() as &[&Value],
+        &rows.iter().map(|r| r.body.as_slice()).collect::<Vec<_>>() as &[&[u8]],
     )
     .execute(permit.connection())
     .await?;

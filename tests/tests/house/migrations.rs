@@ -89,7 +89,8 @@ fn unfillable(sql: &str) -> Vec<String> {
             c == ',' && depth == 0
         });
         for action in actions {
-            let adds = action.contains("ADD COLUMN") && action.contains("NOT NULL") && !action.contains("DEFAULT");
+            let filled = action.contains("DEFAULT") || action.contains("GENERATED ALWAYS AS");
+            let adds = action.contains("ADD COLUMN") && action.contains("NOT NULL") && !filled;
             let sets = action.contains("SET NOT NULL");
             if adds || sets {
                 wrong.push(action.trim().to_owned());
@@ -146,7 +147,8 @@ fn no_migration_adds_what_an_older_worker_could_not_fill() {
     let planted = "ALTER TABLE a ADD COLUMN b text NOT NULL; -- ALTER TABLE x ADD COLUMN y int NOT NULL
                    alter table a add column c int not null default 0, add column d numeric(3, 1) not null;
                    CREATE TABLE e (f text NOT NULL); ALTER TABLE a ALTER COLUMN g SET NOT NULL;
-                   ALTER TABLE a ADD COLUMN h text;";
+                   ALTER TABLE a ADD COLUMN h text;
+                   ALTER TABLE a ADD COLUMN i boolean NOT NULL GENERATED ALWAYS AS (h IS NULL) STORED;";
     assert_eq!(
         unfillable(planted),
         [

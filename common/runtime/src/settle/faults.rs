@@ -174,8 +174,8 @@ impl Engine {
                 row.body.clone_from(&came.body);
                 // what the bytes claim to be goes with them; the ticket is the parked subject's
                 for name in ["type", "version", "dataschema"] {
-                    if let Some(text) = came.headers.get(name) {
-                        map.insert(name.to_owned(), Value::String(text.clone()));
+                    if let Some(text) = came.header(name) {
+                        map.insert(name.to_owned(), Value::String(text));
                     }
                 }
             }
