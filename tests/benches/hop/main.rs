@@ -15,6 +15,9 @@ use kezek_testkit::database::Servers;
 use serde_json::json;
 use std::time::Instant;
 
+#[global_allocator]
+static ALLOCATOR: kezek_runtime::Allocator = kezek_runtime::Allocator;
+
 /// CPU seconds of this process so far.
 fn own_cpu() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
