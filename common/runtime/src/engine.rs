@@ -58,9 +58,9 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            prefetch: 400,
-            batch: 200,
-            linger_ms: 3,
+            prefetch: 1000,
+            batch: 400,
+            linger_ms: 5,
             in_flight: 64,
             attempts: 8,
             work_seconds: 60,

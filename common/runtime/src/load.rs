@@ -263,7 +263,7 @@ impl Engine {
         let mut pictures = HashMap::new();
         if let Some(key) = key {
             for (section, (version, sealed)) in shelf.sections.get(&case.id).into_iter().flatten() {
-                sections.insert(*section, (*version, dossier::open(&key, *section, sealed)?));
+                sections.insert(*section, (*version, key.open(section.label(), sealed)?));
             }
             for (which, sealed) in shelf.attachments.get(&case.id).into_iter().flatten() {
                 pictures.insert(*which, key.open(which.label(), sealed)?);

@@ -9,7 +9,6 @@ use kezek_domain::ledger::PostingKind;
 use kezek_domain::lifecycle::Status;
 use kezek_domain::rules::NoticeKind;
 use kezek_domain::{CaseId, Coupon, Receipt, Region, Service, Ticket, Tiyn};
-use serde_json::Value;
 use std::collections::HashMap;
 use std::marker::PhantomData;
 
@@ -102,18 +101,19 @@ pub struct File<S: Stage> {
     pub letter: Option<LetterFacts>,
     /// The case's postings, oldest first; loaded where the stage says `LEDGER`.
     pub ledger: Vec<LedgerLine>,
-    sections: HashMap<Section, (u32, Value)>,
+    /// Version and JSON, read when the stage asks for it.
+    sections: HashMap<Section, (u32, Vec<u8>)>,
     attachments: HashMap<Attachment, Vec<u8>>,
     _stage: PhantomData<fn() -> S>,
 }
 
 impl<S: Stage> File<S> {
-    /// Assembles a file; called by the engine and the bench.
+    /// Assembles a file; called by the engine and the bench. A section is its version and its JSON.
     #[must_use]
     pub fn new(
         case: CaseHead,
         visit: u32,
-        sections: HashMap<Section, (u32, Value)>,
+        sections: HashMap<Section, (u32, Vec<u8>)>,
         attachments: HashMap<Attachment, Vec<u8>>,
     ) -> Self {
         Self { case, visit, side: None, letter: None, ledger: Vec::new(), sections, attachments, _stage: PhantomData }
@@ -137,9 +137,7 @@ impl<S: Stage> File<S> {
                 format!("section {} has version {version}, this worker reads {}", T::SECTION.label(), T::VERSION),
             ));
         }
-        serde_json::from_value(body.clone())
-            .map(Some)
-            .map_err(|_| Fault::permanent("section-unreadable", T::SECTION.label()))
+        serde_json::from_slice(body).map(Some).map_err(|_| Fault::permanent("section-unreadable", T::SECTION.label()))
     }
 
     /// The latest section of a type, which must be there.

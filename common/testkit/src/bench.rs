@@ -226,8 +226,8 @@ impl<S: Stage> Bench<S> {
     /// The file of the case as the stage would now be given it.
     #[must_use]
     pub fn file(&self) -> File<S> {
-        let sections =
-            self.sections.iter().filter(|(s, _)| S::READS.contains(s)).map(|(s, b)| (*s, b.clone())).collect();
+        let read = self.sections.iter().filter(|(s, _)| S::READS.contains(s));
+        let sections = read.map(|(s, (version, body))| (*s, (*version, body.to_string().into_bytes()))).collect();
         let attachments =
             self.attachments.iter().filter(|(a, _)| S::ATTACHMENTS.contains(a)).map(|(a, b)| (*a, b.clone())).collect();
         let mut file = File::new(self.case.clone(), self.visit, sections, attachments);

@@ -201,6 +201,7 @@ impl Config {
         };
         let e = &self.engine;
         within("engine.batch", e.batch as u64, 1, 1000)?;
+        within("engine.linger_ms", e.linger_ms, 0, 100)?;
         within("engine.in_flight", e.in_flight as u64, 1, 10_000)?;
         within("engine.attempts", u64::from(e.attempts), 1, 1000)?;
         within("engine.work_seconds", e.work_seconds, 1, 1500)?;
