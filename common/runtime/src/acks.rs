@@ -8,6 +8,7 @@ use kezek_stage::BoxFuture;
 use lapin::Channel;
 use lapin::options::{BasicAckOptions, BasicRejectOptions};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ struct Inner {
     open: Mutex<BTreeMap<u64, bool>>,
     // held while what is due is worked out and sent
     turn: tokio::sync::Mutex<()>,
+    given_up: AtomicBool,
 }
 
 /// Where acknowledgements go. A channel that is gone takes none.
@@ -85,7 +87,12 @@ impl Acks {
         Self::on(Box::new(channel))
     }
     fn on(wire: Box<dyn Wire>) -> Self {
-        Self(Arc::new(Inner { wire, open: Mutex::default(), turn: tokio::sync::Mutex::default() }))
+        Self(Arc::new(Inner {
+            wire,
+            open: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+            given_up: AtomicBool::new(false),
+        }))
     }
     /// Whether both are of one channel.
     #[must_use]
@@ -95,6 +102,21 @@ impl Acks {
     /// A delivery was taken.
     pub fn taken(&self, tag: u64) {
         self.0.open.lock().unwrap_or_else(PoisonError::into_inner).insert(tag, false);
+    }
+    /// Whether no delivery waits for its acknowledgement.
+    #[must_use]
+    pub fn idle(&self) -> bool {
+        self.0.open.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+    /// Deliveries of this channel were left aside without an answer: whoever consumes on it closes it, and they come
+    /// again.
+    pub fn give_up(&self) {
+        self.0.given_up.store(true, Ordering::Relaxed);
+    }
+    /// Whether the channel is to be closed.
+    #[must_use]
+    pub fn given_up(&self) -> bool {
+        self.0.given_up.load(Ordering::Relaxed)
     }
     /// Deliveries are settled and their successors confirmed: they may go. A channel that is gone takes no acks;
     /// its deliveries come again and are recognised by their tickets.

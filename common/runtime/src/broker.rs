@@ -9,12 +9,15 @@ use kezek_store::outbox::OutboxRow;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties};
-use std::collections::HashSet;
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
+
+/// Between two lines of the log about refusals of one kind.
+const TELLS_EVERY: Duration = Duration::from_secs(10);
 
 /// One supervised connection: made when needed, made again when it is gone.
 #[derive(Clone)]
@@ -98,6 +101,11 @@ impl Link {
         }
     }
 
+    /// Whether the broker blocks the connection: it takes no bytes, and says nothing more.
+    pub async fn blocked(&self) -> bool {
+        self.0.state.lock().await.connection.as_ref().is_some_and(|c| c.status().blocked())
+    }
+
     /// Gives the connection up, so that the next use makes another.
     pub async fn drop_connection(&self) {
         let old = self.0.state.lock().await.connection.take();
@@ -161,6 +169,7 @@ pub struct Publisher {
     channel: Arc<Mutex<Option<Channel>>>,
     confirm_within: Duration,
     metrics: Metrics,
+    told: Arc<std::sync::Mutex<HashMap<&'static str, Instant>>>,
 }
 
 /// What became of one publication.
@@ -178,7 +187,7 @@ impl Publisher {
     /// A publisher on a link of its own.
     #[must_use]
     pub fn new(link: Link, confirm_within: Duration, metrics: Metrics) -> Self {
-        Self { link, channel: Arc::default(), confirm_within, metrics }
+        Self { link, channel: Arc::default(), confirm_within, metrics, told: Arc::default() }
     }
 
     async fn channel(&self) -> Option<Channel> {
@@ -214,6 +223,11 @@ impl Publisher {
             return Vec::new();
         }
         let began = Instant::now();
+        // what is written to a blocked connection stays in this process's memory: the outbox is the better place
+        if self.link.blocked().await {
+            self.metrics.unconfirmed.with_label_values(&["blocked"]).inc_by(rows.len() as u64);
+            return vec![Published::Not("blocked"); rows.len()];
+        }
         let Some(channel) = self.channel().await else {
             self.metrics.unconfirmed.with_label_values(&["away"]).inc_by(rows.len() as u64);
             return vec![Published::Not("away"); rows.len()];
@@ -254,10 +268,14 @@ impl Publisher {
             .filter_map(|back| back.delivery.properties.message_id().as_ref().map(ToString::to_string))
             .collect();
         let any_return = answers.iter().any(|(_, back)| back.is_some());
+        // the alarm was raised between asking and publishing: the connection is sound, and the confirms may still come
+        let blocked = self.link.blocked().await;
         let mut out = Vec::with_capacity(rows.len());
         for (row, (published, _)) in rows.iter().zip(answers) {
             let published = if returned.contains(&row.id.to_string()) || (any_return && returned.is_empty()) {
                 Published::Not("returned")
+            } else if blocked && published == Published::Not("timeout") {
+                Published::Not("blocked")
             } else {
                 published
             };
@@ -272,8 +290,29 @@ impl Publisher {
             tracing::warn!(rows = rows.len(), "confirms are missing; the rows stay in the outbox");
             self.suspect().await;
         }
+        for (cause, what) in [
+            ("nack", "the broker refuses messages: a queue is full; they stay in the outbox"),
+            ("returned", "the broker returns messages: no queue takes them; they stay in the outbox"),
+        ] {
+            let refused = rows.iter().zip(&out).filter(|(_, p)| **p == Published::Not(cause));
+            let to: BTreeSet<&str> = refused.map(|(row, _)| row.routing_key.as_str()).collect();
+            if !to.is_empty() && self.tells(cause) {
+                tracing::warn!(cause, to = to.into_iter().collect::<Vec<_>>().join(","), "{what}");
+            }
+        }
         self.metrics.publish_seconds.observe(began.elapsed().as_secs_f64());
         out
+    }
+
+    /// Whether a refusal is to be told now: a full queue refuses many times a second.
+    fn tells(&self, cause: &'static str) -> bool {
+        let now = Instant::now();
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = told.get(cause).is_none_or(|last| now.duration_since(*last) >= TELLS_EVERY);
+        if due {
+            told.insert(cause, now);
+        }
+        due
     }
 
     async fn send(&self, channel: &Channel, row: &OutboxRow) -> Result<lapin::PublisherConfirm, Published> {

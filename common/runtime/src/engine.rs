@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use kezek_domain::fault::Fault;
 use kezek_domain::rules::Rules;
 use kezek_domain::{CaseId, Coupon, Receipt, Region, Service, Ticket};
-use kezek_stage::{Arrival, Brought, CaseHead, Clock, DoorError, Effects, Flow, Ids};
+use kezek_stage::{Arrival, Brought, CaseHead, Clock, DoorError, Effects, Flow, Ids, Target};
 use kezek_store::cases::CaseRow;
 use kezek_store::crypt::Keyring;
 use kezek_store::jobs::JobRow;
@@ -20,7 +20,8 @@ use kezek_store::outbox::OutboxRow;
 use kezek_store::{StoreError, outbox};
 use serde_json::Value;
 use sqlx::PgPool;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use uuid::Uuid;
@@ -49,10 +50,23 @@ pub struct Limits {
     pub sweep_after_seconds: u64,
     /// Seconds of the oldest outbox row beyond which stages stop taking.
     pub outbox_full_seconds: u64,
+    /// Longest time, in seconds, that a case, answer or notice that moves may go unseen at a stage, but for its time on
+    /// the retry ladder and in the queue: then its message is held to be lost and issued again.
+    pub unseen_seconds: u64,
+    /// The same for single stages, by name.
+    pub unseen: BTreeMap<String, u64>,
     /// Database connections of the engine's pool.
     pub connections: u32,
     /// Database connections of the console's pool.
     pub console_connections: u32,
+}
+
+impl Limits {
+    /// Longest time that a moving subject may go unseen at a stage.
+    #[must_use]
+    pub fn unseen_at(&self, stage: &str) -> Duration {
+        Duration::from_secs(self.unseen.get(stage).copied().unwrap_or(self.unseen_seconds))
+    }
 }
 
 impl Default for Limits {
@@ -68,10 +82,30 @@ impl Default for Limits {
             confirm_seconds: 10,
             sweep_after_seconds: 3,
             outbox_full_seconds: 60,
+            unseen_seconds: 900,
+            unseen: BTreeMap::new(),
             connections: 24,
             console_connections: 4,
         }
     }
+}
+
+/// Where each stage's messages may go: as the flows lead, to the notices, and to the refund of whoever closes.
+fn feeds(flows: &HashMap<(String, u32), Arc<Flow>>, side: Option<&'static str>) -> HashMap<String, HashSet<String>> {
+    let mut feeds: HashMap<String, HashSet<String>> = HashMap::new();
+    for flow in flows.values() {
+        for (from, _, step) in flow.arrows() {
+            let to = match &step.target {
+                Target::Stage { name, .. } => Some(name),
+                Target::Close { .. } => flow.refund_stage(),
+                Target::End => None,
+            };
+            let goals = feeds.entry(from.to_owned()).or_default();
+            goals.extend(to.map(ToString::to_string));
+            goals.extend(side.map(ToOwned::to_owned));
+        }
+    }
+    feeds
 }
 
 /// What all stages of a process share. Cheap to clone.
@@ -123,7 +157,13 @@ struct Inner {
     // confirmed rows whose deletion goes with the next settle
     confirmed: Mutex<Vec<Uuid>>,
     outbox_ages: Mutex<HashMap<String, Duration>>,
-    paused: Mutex<std::collections::HashSet<String>>,
+    paused: Mutex<HashSet<String>>,
+    // where a stage's messages go: it stops taking only while those do not leave
+    feeds: HashMap<String, HashSet<String>>,
+    // how far each queue has been taken from here: the issue of the youngest message
+    passed: Mutex<HashMap<String, Timestamp>>,
+    // open letters whose message found no queue
+    unroutable: AtomicI64,
     rule_version: String,
 }
 
@@ -147,11 +187,18 @@ impl Engine {
         let flows = std::mem::take(&mut parts.flows)
             .into_iter()
             .map(|f| ((f.service().to_string(), f.version()), Arc::new(f)))
-            .collect();
+            .collect::<HashMap<_, Arc<Flow>>>();
         Self(Arc::new(Inner {
             publisher: Publisher::new(publish, confirm, parts.metrics.clone()),
             consume: Link::new(&parts.amqp, "consume", parts.metrics.clone()),
-            breakers: Arc::new(SharedBreakers::new(parts.metrics.clone(), parts.clock.clone())),
+            breakers: Arc::new(SharedBreakers::new(
+                parts.metrics.clone(),
+                parts.clock.clone(),
+                Duration::from_secs(parts.limits.effect_seconds),
+            )),
+            feeds: feeds(&flows, parts.side_stage),
+            passed: Mutex::default(),
+            unroutable: AtomicI64::new(0),
             flows,
             effects: Arc::new(StoredEffects::new(
                 parts.pool.clone(),
@@ -267,16 +314,53 @@ impl Engine {
     pub(crate) fn pause_here(&self, stage: &str) {
         self.0.paused.lock().unwrap_or_else(PoisonError::into_inner).insert(stage.to_owned());
     }
-    pub(crate) fn set_paused(&self, stages: std::collections::HashSet<String>) {
+    pub(crate) fn set_paused(&self, stages: HashSet<String>) {
         *self.0.paused.lock().unwrap_or_else(PoisonError::into_inner) = stages;
     }
-    /// Whether a stage must stop taking because messages do not leave. Messages that wait to get into the stage's own
-    /// queue do not count: it alone can make room there.
+    /// Whether a stage must stop taking because its messages do not leave: those for the stages that the flows lead to
+    /// from it, for the ladder and for recovery. Other stages' messages do not count, nor do those that wait to get
+    /// into the stage's own queue: it alone can make room there.
     #[must_use]
     pub fn outbox_full(&self, stage: &str) -> bool {
         let limit = Duration::from_secs(self.limits().outbox_full_seconds);
         let ages = self.0.outbox_ages.lock().unwrap_or_else(PoisonError::into_inner);
-        ages.iter().any(|(to, age)| to != stage && *age > limit)
+        if ages.is_empty() {
+            return false;
+        }
+        let feeds = self.0.feeds.get(stage);
+        let sent_there =
+            |to: &str| self.shape(to).is_none_or(|s| s.for_parked) || feeds.is_some_and(|f| f.contains(to));
+        ages.iter().any(|(to, age)| to != stage && *age > limit && sent_there(to))
+    }
+    /// Notes that messages of a queue were taken here, the youngest issued at `issued`.
+    pub(crate) fn has_passed(&self, queue: &str, issued: Timestamp) {
+        let mut passed = self.0.passed.lock().unwrap_or_else(PoisonError::into_inner);
+        match passed.get_mut(queue) {
+            Some(known) if *known >= issued => {}
+            Some(known) => *known = issued,
+            None => drop(passed.insert(queue.to_owned(), issued)),
+        }
+    }
+    /// The issue of the youngest message that was taken here from a queue.
+    pub(crate) fn passed(&self, queue: &str) -> Option<Timestamp> {
+        self.0.passed.lock().unwrap_or_else(PoisonError::into_inner).get(queue).copied()
+    }
+    /// Open letters of messages that found no queue: the broker lacks a part of the topology.
+    #[must_use]
+    pub fn unroutable(&self) -> i64 {
+        self.0.unroutable.load(Ordering::Relaxed)
+    }
+    pub(crate) fn set_unroutable(&self, letters: i64) {
+        self.0.unroutable.store(letters, Ordering::Relaxed);
+    }
+    /// Where messages have not left for too long.
+    #[must_use]
+    pub fn outbox_stuck(&self) -> Vec<String> {
+        let limit = Duration::from_secs(self.limits().outbox_full_seconds);
+        let ages = self.0.outbox_ages.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stuck: Vec<_> = ages.iter().filter(|(_, age)| **age > limit).map(|(to, _)| to.clone()).collect();
+        stuck.sort_unstable();
+        stuck
     }
     /// The oldest waiting message by the stage that it is for.
     pub(crate) fn set_outbox_ages(&self, ages: Vec<(String, f64)>) {

@@ -4,6 +4,7 @@
 use crate::broker::Published;
 use crate::engine::Engine;
 use crate::envelope::Mode;
+use crate::watchdog::Watchdog;
 use kezek_store::jobs::JobRow;
 use kezek_store::{StoreError, clock, dead_letters, holds, mint, outbox, pauses};
 use std::collections::HashSet;
@@ -18,7 +19,16 @@ pub async fn housekeeping(engine: Engine, stop: CancellationToken) {
         every(&engine, &stop, Duration::from_millis(500), "outbox", outbox_round),
         every(&engine, &stop, Duration::from_millis(500), "breakers", breaker_round),
         every(&engine, &stop, Duration::from_secs(2), "gauges", gauge_round),
+        watch(&engine, &stop),
     );
+}
+
+/// The watchdog looks several times within the shortest time that it allows.
+async fn watch(engine: &Engine, stop: &CancellationToken) {
+    let shortest = engine.stages().iter().map(|s| engine.limits().unseen_at(s.name)).min().unwrap_or_default();
+    let period = (shortest / 10).clamp(Duration::from_millis(200), Duration::from_secs(60));
+    let watchdog = Watchdog::default();
+    every(engine, stop, period, "watchdog", |engine| watchdog.clone().round(engine)).await;
 }
 
 async fn every<F, R>(engine: &Engine, stop: &CancellationToken, period: Duration, what: &'static str, round: F)
@@ -109,7 +119,7 @@ async fn outbox_round(engine: Engine) -> Result<(), StoreError> {
 }
 
 async fn breaker_round(engine: Engine) -> Result<(), StoreError> {
-    engine.breakers().round(engine.pool(), engine.clock()).await
+    engine.breakers().round(engine.pool()).await
 }
 
 async fn gauge_round(engine: Engine) -> Result<(), StoreError> {
@@ -119,7 +129,15 @@ async fn gauge_round(engine: Engine) -> Result<(), StoreError> {
     m.outbox_rows.set(waiting);
     m.outbox_set_aside.set(aside);
     m.outbox_oldest_seconds.set(age);
-    engine.set_outbox_ages(outbox::ages(pool).await?);
+    let ages = outbox::ages(pool).await?;
+    m.outbox_destination_seconds.reset();
+    for stage in engine.stages() {
+        m.outbox_destination_seconds.with_label_values(&[stage.name]);
+    }
+    for (to, age) in &ages {
+        m.outbox_destination_seconds.with_label_values(&[to]).set(*age);
+    }
+    engine.set_outbox_ages(ages);
     let paused: HashSet<String> = pauses::list(pool).await?.into_iter().map(|(stage, _, _)| stage).collect();
     for stage in engine.stages() {
         m.stage_paused.with_label_values(&[stage.name]).set(i64::from(paused.contains(stage.name)));
@@ -136,7 +154,9 @@ async fn gauge_round(engine: Engine) -> Result<(), StoreError> {
         m.oldest_waiting_seconds.with_label_values(&[&stage]).set(oldest);
     }
     m.dead_letters.reset();
-    for (cause, stage, n) in dead_letters::counts(pool).await? {
+    let letters = dead_letters::counts(pool).await?;
+    engine.set_unroutable(letters.iter().filter(|(cause, _, _)| cause == "unroutable").map(|(_, _, n)| n).sum());
+    for (cause, stage, n) in letters {
         m.dead_letters.with_label_values(&[&stage, &cause]).set(n);
     }
     Ok(())
@@ -155,8 +175,16 @@ pub struct Readiness {
     pub database: bool,
     /// Messages leave.
     pub outbox: bool,
-    /// Stages of this process that do not consume (paused ones are not counted).
+    /// Where the messages that do not leave are meant to go.
+    pub outbox_stuck: Vec<String>,
+    /// Stages of this process that do not consume (paused ones, and those below, are not counted).
     pub not_consuming: Vec<String>,
+    /// Stages of this process that wait for an outside system that is down; the process is ready all the same.
+    pub held_back: Vec<String>,
+    /// Stages of this process that an operator, or the storm brake, has paused; ready all the same.
+    pub paused: Vec<String>,
+    /// Messages that found no queue and wait as letters; the process is ready all the same.
+    pub unroutable: i64,
 }
 
 /// Looks.
@@ -166,12 +194,29 @@ pub async fn ready(engine: &Engine, running: &[&'static str]) -> Readiness {
     let database = matches!(tokio::time::timeout(within, clock::offset_ms(engine.pool())).await, Ok(Ok(_)));
     let m = engine.metrics();
     let not_blocked = ["publish", "consume"].iter().all(|w| m.connection_blocked.with_label_values(&[w]).get() == 0);
+    let is_held_back = |stage: &str| m.stage_held_back.with_label_values(&[stage]).get() == 1;
     let not_consuming: Vec<String> = running
         .iter()
-        .filter(|s| !engine.is_paused(s) && m.consumer_up.with_label_values(&[s]).get() == 0)
+        .filter(|s| !engine.is_paused(s) && !engine.outbox_full(s) && !is_held_back(s))
+        .filter(|s| m.consumer_up.with_label_values(&[s]).get() == 0)
         .map(|s| (*s).to_owned())
         .collect();
+    let held_back = running.iter().filter(|s| is_held_back(s)).map(|s| (*s).to_owned()).collect();
     let outbox = !running.iter().any(|stage| engine.outbox_full(stage));
+    let outbox_stuck = engine.outbox_stuck();
+    let paused = running.iter().filter(|s| engine.is_paused(s)).map(|s| (*s).to_owned()).collect();
+    let unroutable = engine.unroutable();
     let ready = broker && database && not_blocked && outbox && not_consuming.is_empty();
-    Readiness { ready, broker, not_blocked, database, outbox, not_consuming }
+    Readiness {
+        ready,
+        broker,
+        not_blocked,
+        database,
+        outbox,
+        outbox_stuck,
+        not_consuming,
+        held_back,
+        paused,
+        unroutable,
+    }
 }

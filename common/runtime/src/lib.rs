@@ -25,16 +25,18 @@ mod load;
 pub mod management;
 mod metrics;
 mod notebook;
+mod outside;
 mod reads;
 mod retry;
 mod room;
 mod settle;
 pub mod topology;
+mod watchdog;
 
 /// The allocator that a worker's binary declares as its own.
 pub use mimalloc::MiMalloc as Allocator;
 
-pub use breakers::SharedBreakers;
+pub use breakers::{Outage, SharedBreakers};
 pub use broker::{Link, Published, Publisher};
 pub use engine::{Engine, Limits, Parts};
 pub use envelope::{Envelope, Mode, NoEnvelope, Subject};

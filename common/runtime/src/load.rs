@@ -274,6 +274,20 @@ impl Engine {
         Ok(file)
     }
 
+    /// Reads a case that moves at the stage, for an attempt without a message, and its ticket. `None`: it has gone on.
+    pub(crate) async fn read_moving<S: Stage>(&self, case_id: Uuid) -> Result<Option<(i64, S::Job, File<S>)>, Fault> {
+        let shelf = self.shelf::<S>(&HashSet::from([case_id]), &HashSet::from([case_id])).await?;
+        let (Some(case), Some(job)) = (shelf.cases.get(&case_id), shelf.jobs.get(&case_id)) else { return Ok(None) };
+        let head = Self::head(case, job.ticket)?;
+        let moves = matches!(&head.status, Status::Open { at, how: How::Moving, .. } if at.as_str() == S::NAME);
+        if !moves {
+            return Ok(None);
+        }
+        let decoded = decode::<S::Job>(u32::try_from(job.version).unwrap_or(0), job.body.to_string().as_bytes())?;
+        let visit = u32::try_from(job.visit).unwrap_or(0);
+        Ok(Some((job.ticket, decoded, self.file::<S>(head, case, visit, &shelf)?)))
+    }
+
     /// Reads a held case for a decision inside a request. `Err(None)`: not held there, or another ticket.
     pub(crate) async fn read_held<S: Stage>(
         &self,

@@ -29,6 +29,11 @@ pub struct Metrics {
     pub dead_letters: IntGaugeVec,
     pub breaker_open: IntGaugeVec,
     pub consumer_up: IntGaugeVec,
+    pub consumer_ended: IntCounterVec,
+    pub probes: IntCounterVec,
+    pub reissued: IntCounterVec,
+    pub stage_held_back: IntGaugeVec,
+    pub outbox_destination_seconds: GaugeVec,
     pub connection_up: IntGaugeVec,
     pub connection_blocked: IntGaugeVec,
     pub stage_paused: IntGaugeVec,
@@ -87,6 +92,11 @@ impl Metrics {
             &["stage"],
         )?;
         r.register(Box::new(oldest.clone()))?;
+        let destination = GaugeVec::new(
+            Opts::new("kezek_outbox_destination_oldest_seconds", "Age of the oldest unconfirmed message, by its goal"),
+            &["destination"],
+        )?;
+        r.register(Box::new(destination.clone()))?;
         let metrics = Self {
             received: counter("kezek_received_total", "Messages taken from the stage's queues", &["stage"])?,
             settled: counter("kezek_settled_total", "Turns that became true, by outcome", &["stage", "outcome"])?,
@@ -112,6 +122,23 @@ impl Metrics {
             dead_letters: gauges("kezek_dead_letters", "Letters that wait for an operator", &["stage", "cause"])?,
             breaker_open: gauges("kezek_breaker_open", "1 while an outside system is held to be down", &["system"])?,
             consumer_up: gauges("kezek_consumer_up", "1 while the stage consumes in this process", &["stage"])?,
+            consumer_ended: counter(
+                "kezek_consumer_ended_total",
+                "Consumers that the broker or the connection ended",
+                &["stage", "reason"],
+            )?,
+            probes: counter("kezek_probes_total", "Calls sent to a system that was held to be down", &["system"])?,
+            reissued: counter(
+                "kezek_reissued_total",
+                "Messages issued again because the broker had lost them",
+                &["stage"],
+            )?,
+            stage_held_back: gauges(
+                "kezek_stage_held_back",
+                "1 while the stage does not take because a system that it needs is down",
+                &["stage"],
+            )?,
+            outbox_destination_seconds: destination,
             connection_up: gauges("kezek_connection_up", "1 while the connection to the broker stands", &["use"])?,
             connection_blocked: gauges(
                 "kezek_connection_blocked",
@@ -133,18 +160,22 @@ impl Metrics {
             metrics.received.with_label_values(&[stage]);
             metrics.stale.with_label_values(&[stage]);
             metrics.consumer_up.with_label_values(&[stage]);
+            metrics.reissued.with_label_values(&[stage]);
+            metrics.stage_held_back.with_label_values(&[stage]);
+            metrics.outbox_destination_seconds.with_label_values(&[stage]);
             metrics.holds.with_label_values(&[stage]);
             metrics.stage_paused.with_label_values(&[stage]);
             metrics.oldest_waiting_seconds.with_label_values(&[stage]);
         }
         for system in systems {
             metrics.breaker_open.with_label_values(&[system]);
+            metrics.probes.with_label_values(&[system]);
         }
         for what in ["publish", "consume"] {
             metrics.connection_up.with_label_values(&[what]);
             metrics.connection_blocked.with_label_values(&[what]);
         }
-        for cause in ["nack", "returned", "timeout", "away"] {
+        for cause in ["nack", "returned", "timeout", "away", "blocked"] {
             metrics.unconfirmed.with_label_values(&[cause]);
         }
         Ok(metrics)

@@ -1,7 +1,7 @@
 //! A room: one stage running. Read ▸ work ▸ settle ▸ publish ▸ ack, each overlapped with the next batch.
 
 use crate::brake::Brake;
-use crate::consume;
+use crate::consume::Taking;
 use crate::engine::{Engine, Limits};
 use crate::item::{Errand, Finished, Item, Read, Ready};
 use crate::settle::{Fate, Settlement};
@@ -105,8 +105,16 @@ impl<S: Stage> StageRoom<S> {
         let limits = self.engine.limits().clone();
         let (taken, items) = mpsc::channel::<Item>(usize::from(limits.prefetch).max(1));
         let tracker = TaskTracker::new();
-        let queues = self.shape.queues();
-        let taking = tracker.spawn(consume::take(self.engine.clone(), S::NAME, queues, taken, stop.clone()));
+        let taking = Taking {
+            engine: self.engine.clone(),
+            stage: S::NAME,
+            queues: self.shape.queues(),
+            needs: S::NEEDS,
+            into: taken,
+            stop: stop.clone(),
+        };
+        let taking = tracker.spawn(taking.run());
+        tracker.spawn(self.clone().settles_from_outside(stop.clone()));
         if S::Subject::KIND == SubjectKind::Letter {
             self.clone().letters(items, stop).await;
         } else {
@@ -174,7 +182,8 @@ impl<S: Stage> StageRoom<S> {
         tracker: &TaskTracker,
     ) {
         if self.engine.is_paused(S::NAME) {
-            // not begun and not acked: the consumer closes its channel, and they come again after the resume
+            // not begun and not acked: the consumer closes its channel, and they come again
+            batch.iter().for_each(|item| item.acks.give_up());
             return;
         }
         let mut free = Vec::with_capacity(batch.len());

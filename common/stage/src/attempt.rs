@@ -118,15 +118,24 @@ pub trait Effects: Send + Sync {
     fn forget<'a>(&'a self, key: &'a EffectKey) -> BoxFuture<'a, Result<(), Fault>>;
 }
 
+/// As what a call goes out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pass {
+    /// The breaker was closed when the call began.
+    Free,
+    /// The one call that may close an open breaker.
+    Probe,
+}
+
 /// One breaker per outside system, shared by all processes.
 pub trait Breakers: Send + Sync {
-    /// Whether a call may go out now; a transient fault with `retry_after` where it may not.
+    /// Whether a call may go out now, and as what; a transient fault with `retry_after` where it may not.
     ///
     /// # Errors
     /// Transient, cause `breaker-open`.
-    fn allow(&self, system: System) -> Result<(), Fault>;
+    fn allow(&self, system: System) -> Result<Pass, Fault>;
     /// What a call came to: `true` where the system answered at all.
-    fn report(&self, system: System, answered: bool);
+    fn report(&self, system: System, pass: Pass, answered: bool);
     /// Since when (real time) the system's breaker has been open; `None` where it is closed. A12 counts from here.
     fn open_since(&self, system: System) -> Option<Timestamp>;
 }
@@ -198,13 +207,14 @@ impl Attempt {
         operation: &'static str,
         call: impl Future<Output = Result<T, E>> + Send,
     ) -> Result<T, Fault> {
-        self.breakers.allow(system)?;
-        self.allowed(system, operation, call).await
+        let pass = self.breakers.allow(system)?;
+        self.allowed(pass, system, operation, call).await
     }
 
     /// A call that the breaker has let through.
     async fn allowed<T, E: Into<Fault>>(
         &self,
+        pass: Pass,
         system: System,
         operation: &'static str,
         call: impl Future<Output = Result<T, E>> + Send,
@@ -214,7 +224,7 @@ impl Attempt {
         let millis = self.clock.real().duration_since(began).as_millis();
         // a permanent fault is an answer: the system is up, our question is wrong
         let answered = !matches!(result, Err(Fault::Transient { .. }));
-        self.breakers.report(system, answered);
+        self.breakers.report(system, pass, answered);
         let record = CallRecord {
             system,
             operation: operation.to_owned(),
@@ -251,7 +261,7 @@ impl Attempt {
             Receiver::Neither => None,
         };
         // an open breaker is met before the intent: an intent means that a call may have gone out
-        self.breakers.allow(system)?;
+        let pass = self.breakers.allow(system)?;
         match self.effects.intend(key, self.case, self.stage, system, operation).await? {
             Earlier::Answered(answer) => {
                 return serde_json::from_value(answer)
@@ -261,7 +271,7 @@ impl Attempt {
             Earlier::Unanswered => match ask {
                 None => return Ok(Effect::Doubtful),
                 Some(ask) => {
-                    if let Some(answer) = self.allowed(system, "ask", ask).await? {
+                    if let Some(answer) = self.allowed(pass, system, "ask", ask).await? {
                         self.remember(key, &answer).await?;
                         return Ok(Effect::Done(answer));
                     }
@@ -270,7 +280,7 @@ impl Attempt {
             Earlier::New => {}
         }
         // the breaker was asked once, before the intent: asked again it would take its own probe for somebody else's
-        let answer = match self.allowed(system, operation, call).await {
+        let answer = match self.allowed(pass, system, operation, call).await {
             Ok(answer) => answer,
             Err(fault) => {
                 // a permanent fault is the receiver's own "no": nothing happened there

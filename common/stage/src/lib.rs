@@ -14,7 +14,7 @@ mod kit;
 mod shape;
 mod turn;
 
-pub use attempt::{Attempt, BoxFuture, Breakers, Earlier, Effect, EffectKey, Effects, Receiver};
+pub use attempt::{Attempt, BoxFuture, Breakers, Earlier, Effect, EffectKey, Effects, Pass, Receiver};
 pub use body::{Body, CaseOf};
 pub use clock::{Clock, Ids};
 pub use doors::{
@@ -33,9 +33,11 @@ pub use kezek_domain as domain;
 pub use kezek_domain::fault::Fault;
 pub use kezek_store::{Permit, StoreError};
 
+use kezek_domain::System;
 use kezek_domain::dossier::Section;
 use serde::de::DeserializeOwned;
 use std::future::Future;
+use std::time::Duration;
 
 /// What a stage's asynchronous functions return; stages still write `async fn … -> Result<T, Fault>`.
 pub trait Doing<T>: Future<Output = Result<T, Fault>> + Send {}
@@ -124,6 +126,9 @@ pub trait Stage: Sized + Send + Sync + 'static {
     const ATTACHMENTS: &'static [Attachment] = &[];
     /// Whether the case's ledger lines are loaded with the file.
     const LEDGER: bool = false;
+    /// Outside systems without which, as a rule, no message of this stage can go on. While one of them is held to be
+    /// down the stage takes no messages, but for one at a time that goes out as the probe.
+    const NEEDS: &'static [System] = &[];
     /// Whose row is loaded, locked and guarded.
     type Subject: Subject;
     /// The stage's configuration section; rejects unknown keys.
@@ -155,6 +160,12 @@ pub trait Stage: Sized + Send + Sync + 'static {
 
     /// A hold's deadline has passed. May run twice for one hold.
     fn lapse(&self, job: &Self::Job, file: &File<Self>, attempt: &Attempt) -> impl Doing<Turn<Self>>;
+
+    /// How long (real time) cases wait here for a system of [`Stage::NEEDS`] that is down before they are worked on
+    /// without a message, so that the stage may settle them without the system (A12); `None`: as long as it takes.
+    fn patience(&self, _system: System) -> Option<Duration> {
+        None
+    }
 
     /// Private rows of the Done and Hold turns that become true, in the transaction that moves their cases.
     /// May be called again on part of a batch.

@@ -282,3 +282,23 @@ pub async fn waits(executor: impl sqlx::PgExecutor<'_>) -> Result<Vec<(String, i
     .map(|r| (r.stage, r.held, r.oldest))
     .collect())
 }
+
+/// Cases that move at a stage, in id order after `after`.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn list_moving_at(
+    executor: impl sqlx::PgExecutor<'_>,
+    stage: &str,
+    after: Uuid,
+    limit: i64,
+) -> Result<Vec<Uuid>, StoreError> {
+    Ok(sqlx::query_scalar!(
+        "SELECT id FROM cases WHERE is_open AND how = 'moving' AND stage = $1 AND id > $2 ORDER BY id LIMIT $3",
+        stage,
+        after,
+        limit
+    )
+    .fetch_all(executor)
+    .await?)
+}

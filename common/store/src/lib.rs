@@ -27,6 +27,7 @@ mod pool;
 pub mod seals;
 pub mod side_messages;
 pub mod story;
+pub mod unseen;
 
 pub use error::{Class, StoreError};
 pub use permit::{Permit, mint};

@@ -52,6 +52,7 @@ enum Told {
 impl Stage for Exemption {
     const NAME: &'static str = "exemption";
     const READS: &'static [Section] = &[Section::Form, Section::DutyAssessment, Section::Questions];
+    const NEEDS: &'static [System] = &[System::Sik];
     type Subject = Case;
     type Config = Config;
     type Job = Job;

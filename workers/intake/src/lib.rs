@@ -27,6 +27,7 @@ pub use job::Job;
 pub use outcome::{Outcome, Registered, TurnedDown};
 
 use examination::Papers;
+use kezek_domain::System;
 use kezek_domain::dossier::{Questions, Section};
 use kezek_domain::rules::{NoticeKind, Refusal, Rules};
 use kezek_gateway::Gateway;
@@ -36,6 +37,7 @@ use outage::Halt;
 use screening::{Applicant, Screened, Screening};
 use sheet::{Sheet, Verdict};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The stage.
 pub struct Intake {
@@ -55,6 +57,8 @@ impl Stage for Intake {
     const NAME: &'static str = "intake";
     const READS: &'static [Section] = &[Section::Form, Section::Questions];
     const ATTACHMENTS: &'static [Attachment] = &Attachment::ALL;
+    // KDP is asked only where the consent that came with the application is of no use any more
+    const NEEDS: &'static [System] = &[System::Gbdfl, System::Bmg, System::DigitalId, System::ZagsIs, System::RpDrn];
     type Subject = Case;
     type Config = Config;
     type Job = Job;
@@ -69,6 +73,10 @@ impl Stage for Intake {
             rules: kit.get::<Rules>().unwrap_or_else(|_| Arc::new(Rules::built_in().clone())),
             config,
         })
+    }
+
+    fn patience(&self, system: System) -> Option<Duration> {
+        outage::patience(system, &self.rules)
     }
 
     async fn work(&self, _job: &Job, file: &File<Self>, attempt: &Attempt) -> Result<Turn<Self>, Fault> {

@@ -4,6 +4,7 @@
 use kezek_domain::System;
 use kezek_domain::rules::Rules;
 use kezek_stage::{Attempt, Fault};
+use std::time::Duration;
 
 /// Why the checks stopped before their end.
 #[derive(Debug)]
@@ -18,6 +19,13 @@ impl From<Fault> for Halt {
     fn from(fault: Fault) -> Self {
         Self::Fault(fault)
     }
+}
+
+/// How long an application waits for a system (A12); `None` for the register of applications: the request may have
+/// been heard there, so it is repeated until it is answered.
+#[must_use]
+pub fn patience(system: System, rules: &Rules) -> Option<Duration> {
+    (system != System::RpDrn).then(|| rules.terms().outage())
 }
 
 /// Tells a passing failure from an outage under A12. Only for registers that are asked and not changed: after a

@@ -230,6 +230,20 @@ impl Config {
             let what = "a call that is still under way would be held to be in doubt; give more";
             return against("engine.effect_seconds", "gateway.total_timeout_ms", what);
         }
+        // whatever may be in hand before a message, one attempt after another, and its own
+        let turns = u64::from(e.prefetch).div_ceil(e.in_flight as u64);
+        let least = turns.saturating_mul(e.work_seconds).saturating_add(e.confirm_seconds).saturating_mul(2);
+        let stages = e.unseen.iter().map(|(stage, seconds)| (format!("engine.unseen.{stage}"), *seconds));
+        for (key, seconds) in stages.chain([("engine.unseen_seconds".to_owned(), e.unseen_seconds)]) {
+            if seconds < least {
+                let what =
+                    format!("half of it must hold whatever may be in hand (engine.prefetch); give at least {least}");
+                return against(&key, "engine.work_seconds", &what);
+            }
+        }
+        if let Some(unknown) = e.unseen.keys().find(|name| !crate::pipeline::names().contains(&name.as_str())) {
+            return Err(ConfigError::at(format!("engine.unseen.{unknown}"), "there is no stage of this name"));
+        }
         let longest = kezek_runtime::LADDER.iter().map(|r| r.wait.as_secs_f64()).fold(0.0, f64::max);
         if !self.rules.profile.is_play() && self.check.unseen_seconds <= longest {
             let what = format!("must be above {longest}, the ladder's longest rung, or a waiting retry counts as lost");

@@ -51,6 +51,8 @@ fn a_value_of_another_type_or_range_is_refused_by_its_path() {
         ("[gateway]\nurl = \"ftp://x\"", "gateway.url"),
         ("[gateway.codes]\n\"A\" = \"whatever\"", "gateway.codes"),
         ("[check]\nevery_seconds = 1", "check.every_seconds"),
+        ("[engine.unseen]\nintakes = 900", "engine.unseen.intakes"),
+        ("[engine.unseen]\nintake = \"long\"", "engine.unseen"),
     ] {
         assert_eq!(refused(file).place, place, "{file}");
     }
@@ -63,6 +65,8 @@ fn contradicting_keys_are_refused_and_both_are_named() {
         ("[engine]\nprefetch = 10", "engine.prefetch", "engine.batch"),
         ("[engine]\neffect_seconds = 15", "engine.effect_seconds", "gateway.total_timeout_ms"),
         ("[engine]\noutbox_full_seconds = 3", "engine.outbox_full_seconds", "engine.sweep_after_seconds"),
+        ("[engine]\nunseen_seconds = 859", "engine.unseen_seconds", "engine.work_seconds"),
+        ("[engine.unseen]\nintake = 60", "engine.unseen.intake", "engine.work_seconds"),
         ("[gateway]\ntotal_timeout_ms = 60000", "gateway.total_timeout_ms", "engine.work_seconds"),
         ("[stage.intake]\nmax_request_bytes = 33554432", "stage.intake.max_request_bytes", "doors.max_body_bytes"),
         ("[stage.intake]\niin_profile = \"demo\"", "stage.intake.iin_profile", "rules.profile"),

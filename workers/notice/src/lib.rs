@@ -46,6 +46,7 @@ impl Stage for Notice {
         Section::Decision,
         Section::Refund,
     ];
+    const NEEDS: &'static [System] = &[System::Cabinet, System::Sms];
     type Subject = SideMessage;
     type Config = Config;
     type Job = Job;

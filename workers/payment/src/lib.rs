@@ -40,6 +40,7 @@ impl Stage for Payment {
     const NAME: &'static str = "payment";
     const READS: &'static [Section] = &[Section::DutyAssessment, Section::PaymentOrder];
     const LEDGER: bool = true;
+    const NEEDS: &'static [System] = &[System::RpDrn];
     type Subject = Case;
     type Config = Config;
     type Job = Job;

@@ -16,7 +16,7 @@ pub use outcome::Outcome;
 use gate::Gate;
 use kezek_domain::dossier::{Production as Made, ProductionResult, Section};
 use kezek_domain::rules::{NoticeKind, Rules, almaty_day_end};
-use kezek_domain::{Fault, How};
+use kezek_domain::{Fault, How, System};
 use kezek_gateway::Gateway;
 use kezek_stage::{Attachment, Attempt, Case, ConfigError, File, Hold, Kit, SectionDraft, Stage, Turn};
 use question::Asked;
@@ -56,6 +56,7 @@ impl Stage for Production {
         Section::Production,
     ];
     const ATTACHMENTS: &'static [Attachment] = &[Attachment::Photo, Attachment::Signature];
+    const NEEDS: &'static [System] = &[System::ProductionCentre];
     type Subject = Case;
     type Config = Config;
     type Job = Job;

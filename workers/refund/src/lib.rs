@@ -18,7 +18,7 @@ use coverage::Coverage;
 use kezek_domain::dossier::{Refund as Filed, Section};
 use kezek_domain::ledger::PostingKind;
 use kezek_domain::rules::{NoticeKind, Rules, almaty_day_end};
-use kezek_domain::{Fault, Tiyn};
+use kezek_domain::{Fault, System, Tiyn};
 use kezek_gateway::Gateway;
 use kezek_stage::{Attempt, Case, ConfigError, EffectKey, File, Hold, Kit, SectionDraft, Stage, Turn};
 use serde::Deserialize;
@@ -40,6 +40,7 @@ impl Stage for Refund {
     const NAME: &'static str = "refund";
     const READS: &'static [Section] = &[Section::Refund];
     const LEDGER: bool = true;
+    const NEEDS: &'static [System] = &[System::RpDrn, System::TaxAuthority];
     type Subject = Case;
     type Config = Config;
     type Job = Job;

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use kezek_domain::{CaseId, Fault, System};
-use kezek_stage::{BoxFuture, Breakers, Earlier, EffectKey, Effects};
+use kezek_stage::{BoxFuture, Breakers, Earlier, EffectKey, Effects, Pass};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -100,13 +100,13 @@ impl MemoryBreakers {
 }
 
 impl Breakers for MemoryBreakers {
-    fn allow(&self, system: System) -> Result<(), Fault> {
+    fn allow(&self, system: System) -> Result<Pass, Fault> {
         match self.open_since(system) {
-            None => Ok(()),
+            None => Ok(Pass::Free),
             Some(_) => Err(Fault::transient("breaker-open", system.label()).from_system(system)),
         }
     }
-    fn report(&self, system: System, answered: bool) {
+    fn report(&self, system: System, _pass: Pass, answered: bool) {
         self.reports.lock().unwrap_or_else(PoisonError::into_inner).push((system, answered));
     }
     fn open_since(&self, system: System) -> Option<Timestamp> {

@@ -34,7 +34,7 @@ pub const ENVIRONMENT: &[(&str, &str)] = &[
 ];
 
 /// Tables whose keys the installation names itself.
-const OPEN: &[&str] = &["gateway.codes"];
+const OPEN: &[&str] = &["engine.unseen", "gateway.codes"];
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -60,10 +60,29 @@ async fn ready_now(State(process): State<Process>) -> Response {
     unless(readiness.database, "the database does not answer");
     unless(readiness.broker, "the broker does not answer");
     unless(readiness.not_blocked, "the broker blocks publishing: it is short of memory or disk");
-    unless(readiness.outbox, "messages do not leave: the oldest in the outbox is too old");
+    let stuck =
+        format!("messages for {} do not leave: the oldest in the outbox is too old", readiness.outbox_stuck.join(", "));
+    unless(readiness.outbox, &stuck);
     for stage in &readiness.not_consuming {
         reasons.push(format!("stage {stage} does not consume"));
     }
+    // shown, and no reason to send people elsewhere
+    let mut warnings: Vec<String> = readiness
+        .held_back
+        .iter()
+        .map(|stage| format!("stage {stage} waits for an outside system that is down"))
+        .collect();
+    warnings.extend(
+        readiness
+            .paused
+            .iter()
+            .map(|stage| format!("stage {stage} is paused: `kezek stage list` says by whom and why")),
+    );
+    if readiness.unroutable > 0 {
+        let n = readiness.unroutable;
+        warnings.push(format!("{n} message(s) found no queue and wait as letters: run `kezek doctor`"));
+    }
     let status = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(json!({ "ready": ok, "reasons": reasons, "checks": readiness }))).into_response()
+    (status, Json(json!({ "ready": ok, "reasons": reasons, "warnings": warnings, "checks": readiness })))
+        .into_response()
 }

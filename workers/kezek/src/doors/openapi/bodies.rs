@@ -152,7 +152,8 @@ pub fn schemas() -> Value {
         })),
         "Alive": object(json!({ "status": { "const": "alive" } })),
         "Ready": object(json!({
-            "ready": { "type": "boolean" }, "reasons": { "type": "array", "items": { "type": "string" } }, "checks": { "type": "object" },
+            "ready": { "type": "boolean" }, "reasons": { "type": "array", "items": { "type": "string" } },
+            "warnings": { "type": "array", "items": { "type": "string" } }, "checks": { "type": "object" },
         })),
     })
 }
