@@ -40,7 +40,7 @@ log.file.level = info
 log.console = false
 TEXT
     own_file "$dir/advanced.config" <<TEXT
-[{kernel, [{inet_dist_use_interface, {127,0,0,1}}]}].
+[{kernel, [{inet_dist_use_interface, {127,0,0,1}}]}, {rabbit, [${KEZEK_RABBITMQ_TERMS:-}]}].
 TEXT
     own_file "$dir/enabled_plugins" <<TEXT
 [rabbitmq_management,rabbitmq_prometheus].

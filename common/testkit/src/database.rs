@@ -29,6 +29,8 @@ pub struct Servers {
     pub amqp: String,
     /// RabbitMQ's management API as an administrator.
     pub api: String,
+    /// How many virtual hosts the pool has.
+    pub places: usize,
 }
 
 impl std::fmt::Debug for Servers {
@@ -57,6 +59,7 @@ impl Servers {
             console: read("KEZEK_CONSOLE_URL")?,
             amqp: read("KEZEK_AMQP_URL")?,
             api: read("KEZEK_RABBITMQ_API_URL")?,
+            places: 4,
         })
     }
 

@@ -4,32 +4,31 @@
 //! Nothing sleeps blindly: whoever waits says what for, looks at the database, and gives up with a report.
 
 mod founding;
+mod joined;
 mod people;
+mod process;
 mod watch;
 
 pub use founding::Founding;
 pub use people::{Citizen, Official, Sent};
+pub use process::{Blueprint, Process};
 pub use watch::{Standing, told};
 
 use crate::database::{Database, Servers};
 use crate::vhosts::Vhost;
 use anyhow::{Context as _, Result, bail, ensure};
 use axum::Router;
-use kezek::doors::{gateway, questions};
-use kezek::{pipeline, services};
-use kezek_domain::System;
-use kezek_gateway::eds::CmsVerifier;
-use kezek_gateway::{Gateway, GatewayConfig};
-use kezek_runtime::{DoorKit, Engine, Metrics, Parts, Room, answers, clock_round, housekeeping, reads};
+use kezek::doors::gateway;
+use kezek::pipeline;
+use kezek_runtime::{Engine, Limits, Room, clock_round, housekeeping};
 use kezek_sandbox::{Options, Running};
-use kezek_stage::{Clock, Ids, Kit};
+use kezek_stage::Clock;
 use kezek_store::checks::{Asked, Checked, Journals, check};
-use kezek_store::crypt::Keyring;
 use kezek_store::{clock, connect};
 use secrecy::SecretString;
-use serde_json::Value;
 use sqlx::PgPool;
 use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -84,6 +83,9 @@ pub struct Town {
     workers: Workers,
     served: Mutex<HashSet<usize>>,
     tasks: TaskTracker,
+    plan: Blueprint,
+    settings: (Limits, Clock),
+    processes: AtomicU64,
     // last: dropped after the pools that hold connections to it
     _database: Database,
 }
@@ -109,7 +111,7 @@ impl Town {
     /// As [`Town::found`].
     pub async fn founded(founding: Founding) -> Result<Self> {
         logging();
-        let servers = Servers::from_environment()?;
+        let servers = founding.servers.clone().map_or_else(Servers::from_environment, Ok)?;
         let database = Database::on(&servers).await?;
         let vhost = Vhost::lease(&servers, &pipeline::broker()).await?;
         let owner = connect(&database.owner_url()?, 3, "kezek town").await?;
@@ -123,44 +125,22 @@ impl Town {
         let sandbox = kezek_sandbox::start(&options).await?;
         clock::set_offset_ms(&owner, sandbox.world.clock.offset() * 1000).await?;
 
-        let systems: Vec<_> = System::ALL.iter().map(|s| s.label()).collect();
-        let engine = Engine::new(Parts {
-            pool: connect(&database.engine_url()?, founding.limits.connections, "kezek town engine").await?,
-            console: connect(&database.console_url()?, founding.limits.console_connections, "kezek town console")
-                .await?,
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).context("a certificate is not text");
+        let plan = Blueprint {
+            databases: (database.engine_url()?, database.console_url()?),
             amqp: vhost.amqp().to_owned(),
-            keyring: Keyring::new("k1", &BTreeMap::from([("k1".to_owned(), [7; 32])]), [9; 32])?,
-            clock: Clock::system(),
-            ids: Ids::seeded(founding.seed),
-            flows: services::all()?,
-            stages: pipeline::shapes(),
-            side_stage: pipeline::tells(),
-            metrics: Metrics::new(&pipeline::names(), &systems)?,
-            limits: founding.limits.clone(),
-            version: "town".to_owned(),
-        });
-        clock_round(engine.clone()).await?;
-        let gateway_config =
-            GatewayConfig { url: sandbox.sync_url(), async_url: sandbox.async_url(), ..GatewayConfig::default() };
-        let kit = Kit::new(engine.clock().clone(), engine.ids().clone())
-            .with(Arc::new(Gateway::new(gateway_config)?))
-            .with(Arc::new(CmsVerifier::new(&sandbox.world.authority.pem()?)?));
-        let section = |name: &str| founding.config.get(name).cloned().unwrap_or(Value::Null);
-        let rooms = pipeline::STAGES
-            .iter()
-            .map(|line| line.open(section(line.name()), &kit, &engine))
-            .collect::<Result<Vec<_>, _>>()?;
-
-        let desk = DoorKit { reads: reads(&engine), answers: answers(&engine, &rooms), engine: engine.clone() };
-        let doors = pipeline::STAGES
-            .iter()
-            .zip(&rooms)
-            .filter_map(|(line, room)| line.routes(&**room, &desk))
-            .fold(Router::new(), Router::merge)
-            .merge(questions::routes(&pipeline::names(), Arc::clone(&desk.answers), Arc::clone(&desk.reads)));
+            gateway: (sandbox.sync_url(), sandbox.async_url()),
+            authority: text(sandbox.world.authority.pem()?)?,
+            seed: founding.seed,
+            connections: (founding.limits.connections, founding.limits.console_connections),
+            seconds: (founding.limits.effect_seconds, founding.limits.sweep_after_seconds),
+            config: founding.config.iter().map(|(name, section)| ((*name).to_owned(), section.clone())).collect(),
+        };
+        let Process { engine, rooms, answers, doors } =
+            Process::open(&plan, founding.limits.clone(), founding.clock.clone()).await?;
         let from =
             gateway::Config { sender_id: SANDBOX.0.to_owned(), password: SecretString::from(SANDBOX.1.to_owned()) };
-        let callback = gateway::routes(Arc::clone(&desk.answers), engine.keyring().clone(), from);
+        let callback = gateway::routes(Arc::clone(&answers), engine.keyring().clone(), from);
         let until = workers.leave.clone();
         tasks.spawn(async move {
             axum::serve(listener, callback).with_graceful_shutdown(async move { until.cancelled().await }).await
@@ -177,6 +157,9 @@ impl Town {
             workers,
             served: Mutex::default(),
             tasks,
+            plan,
+            settings: (founding.limits, founding.clock),
+            processes: AtomicU64::new(0),
             _database: database,
         };
         for stage in pipeline::names() {

@@ -13,8 +13,6 @@ use serde_json::{Value, json};
 use sqlx::PgConnection;
 use std::time::{Duration, Instant};
 
-/// How many tests may use the broker at once, all processes together.
-const PLACES: usize = 4;
 /// A quorum queue younger than this may lose its first messages in a crash.
 const SETTLES: Duration = Duration::from_secs(6);
 /// Longest wait for a free virtual host.
@@ -94,10 +92,14 @@ impl Vhost {
         let mut lock = servers.maintenance().await?;
         let began = Instant::now();
         let place = loop {
-            match free(&mut lock).await? {
+            match free(&mut lock, servers.places).await? {
                 Some(place) => break place,
                 None if began.elapsed() < PATIENCE => tokio::time::sleep(Duration::from_millis(100)).await,
-                None => bail!("all {PLACES} virtual hosts of the pool have been in use for {} s", PATIENCE.as_secs()),
+                None => bail!(
+                    "all {} virtual hosts of the pool have been in use for {} s",
+                    servers.places,
+                    PATIENCE.as_secs()
+                ),
             }
         };
         let name = name_of(place);
@@ -119,6 +121,15 @@ impl Vhost {
     #[must_use]
     pub fn amqp(&self) -> &str {
         &self.amqp
+    }
+
+    /// One call of the management API; `{vhost}` in the path stands for this virtual host.
+    ///
+    /// # Errors
+    /// What the broker refuses; that there is no such thing is `None`.
+    pub async fn api(&self, method: &str, path: &str, body: Option<Value>) -> Result<Option<Value>> {
+        let method = Method::from_bytes(method.as_bytes()).context("no such method")?;
+        self.api.ask(method, &path.replace("{vhost}", &self.name), body).await
     }
 
     /// Empties every queue.
@@ -181,8 +192,8 @@ fn name_of(place: usize) -> String {
     format!("kezek-town-{place}")
 }
 
-async fn free(lock: &mut PgConnection) -> Result<Option<usize>> {
-    for place in 0..PLACES {
+async fn free(lock: &mut PgConnection, places: usize) -> Result<Option<usize>> {
+    for place in 0..places {
         let key = PLACE + i64::try_from(place)?;
         if sqlx::query_scalar::<_, bool>("SELECT pg_try_advisory_lock($1)").bind(key).fetch_one(&mut *lock).await? {
             return Ok(Some(place));
@@ -210,7 +221,7 @@ async fn provide(servers: &Servers, api: &Api, topology: &Topology, name: &str) 
         api.ask(Method::DELETE, &path, None).await?;
     }
     let worker = Url::parse(&servers.amqp).context("KEZEK_AMQP_URL is not an address")?.username().to_owned();
-    for place in 0..PLACES {
+    for place in 0..servers.places {
         let other = name_of(place);
         let there = other != name && known(&api.ask(Method::GET, &format!("vhosts/{other}"), None).await?);
         if !there {

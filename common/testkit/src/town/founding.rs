@@ -1,7 +1,9 @@
 //! What a town is founded with: people, day, bounds, and which stages do not run at first.
 
+use crate::database::Servers;
 use jiff::civil::{Date, date};
 use kezek_runtime::Limits;
+use kezek_stage::Clock;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -20,6 +22,10 @@ pub struct Founding {
     pub limits: Limits,
     /// Configuration sections of stages, by name.
     pub config: BTreeMap<&'static str, Value>,
+    /// The servers; those of the environment where it is left out.
+    pub servers: Option<Servers>,
+    /// The clock: what it takes for real time. The business clock's offset is the database's.
+    pub clock: Clock,
 }
 
 impl Default for Founding {
@@ -31,6 +37,8 @@ impl Default for Founding {
             closed: Vec::new(),
             limits: Limits { connections: 8, console_connections: 3, effect_seconds: 2, ..Limits::default() },
             config: BTreeMap::from([("intake", json!({ "iin_profile": "demo" }))]),
+            servers: None,
+            clock: Clock::system(),
         }
     }
 }
