@@ -2,6 +2,8 @@
 
 #[path = "engine/faults.rs"]
 mod faults;
+#[path = "engine/holding.rs"]
+mod holding;
 #[path = "engine/journeys.rs"]
 mod journeys;
 #[path = "engine/trial.rs"]

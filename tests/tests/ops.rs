@@ -8,7 +8,8 @@ use std::{
     process::{Command, Output},
 };
 
-const COMMANDS: [&str; 6] = ["ops/stack", "ops/demo", "ops/chaos", "ops/test", "ops/prepare", "ops/lib/install.sh"];
+const COMMANDS: [&str; 7] =
+    ["ops/stack", "ops/demo", "ops/chaos", "ops/test", "ops/prepare", "ops/lib/install.sh", "ops/lib/ctl.sh"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
