@@ -230,14 +230,13 @@ impl Config {
             let what = "a call that is still under way would be held to be in doubt; give more";
             return against("engine.effect_seconds", "gateway.total_timeout_ms", what);
         }
-        // whatever may be in hand before a message, one attempt after another, and its own
-        let turns = u64::from(e.prefetch).div_ceil(e.in_flight as u64);
-        let least = turns.saturating_mul(e.work_seconds).saturating_add(e.confirm_seconds).saturating_mul(2);
+        // half of it is for whoever has the message in hand: an attempt before it, and its own
+        let least = e.work_seconds.saturating_add(e.confirm_seconds).saturating_mul(4);
         let stages = e.unseen.iter().map(|(stage, seconds)| (format!("engine.unseen.{stage}"), *seconds));
         for (key, seconds) in stages.chain([("engine.unseen_seconds".to_owned(), e.unseen_seconds)]) {
             if seconds < least {
                 let what =
-                    format!("half of it must hold whatever may be in hand (engine.prefetch); give at least {least}");
+                    format!("half of it must hold two attempts, one after the other; give at least {least}");
                 return against(&key, "engine.work_seconds", &what);
             }
         }

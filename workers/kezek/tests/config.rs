@@ -65,7 +65,7 @@ fn contradicting_keys_are_refused_and_both_are_named() {
         ("[engine]\nprefetch = 10", "engine.prefetch", "engine.batch"),
         ("[engine]\neffect_seconds = 15", "engine.effect_seconds", "gateway.total_timeout_ms"),
         ("[engine]\noutbox_full_seconds = 3", "engine.outbox_full_seconds", "engine.sweep_after_seconds"),
-        ("[engine]\nunseen_seconds = 859", "engine.unseen_seconds", "engine.work_seconds"),
+        ("[engine]\nunseen_seconds = 279", "engine.unseen_seconds", "engine.work_seconds"),
         ("[engine.unseen]\nintake = 60", "engine.unseen.intake", "engine.work_seconds"),
         ("[gateway]\ntotal_timeout_ms = 60000", "gateway.total_timeout_ms", "engine.work_seconds"),
         ("[stage.intake]\nmax_request_bytes = 33554432", "stage.intake.max_request_bytes", "doors.max_body_bytes"),
