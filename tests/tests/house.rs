@@ -2,6 +2,8 @@
 
 #[path = "house/migrations.rs"]
 mod migrations;
+#[path = "house/points.rs"]
+mod points;
 #[path = "house/rights.rs"]
 mod rights;
 #[path = "house/rooms.rs"]

@@ -3,6 +3,7 @@
 use crate::engine::{Engine, micros};
 use crate::envelope::{Mode, Subject, trace_of};
 use crate::line::Room;
+use crate::points::{self, Point};
 use kezek_domain::dossier::Form;
 use kezek_domain::fault::Fault;
 use kezek_domain::journal::{GENESIS, JournalEntry, Linked, chain};
@@ -31,7 +32,9 @@ impl Answers for EngineAnswers {
     fn open_case(&self, submission: Submission) -> BoxFuture<'_, Result<Opened, DoorError>> {
         Box::pin(async move {
             let (opened, rows) = self.engine.open_case(submission).await?;
+            points::reached(Point::Committed, "door", || vec![opened.case.0]).await;
             self.engine.send(&rows).await;
+            points::reached(Point::Confirmed, "door", || vec![opened.case.0]).await;
             Ok(opened)
         })
     }
@@ -184,6 +187,7 @@ impl Engine {
         let mut rows = vec![self.message(&job, None, false)];
         rows.extend(self.first_notices(&mut permit, case, name, &flow.start().notices).await?);
         outbox::insert(&mut permit, &rows).await?;
+        points::reached(Point::BeforeCommit, "door", || vec![case.0]).await;
         tx.commit().await?;
         Ok((Opened { case, receipt, before: false }, rows))
     }

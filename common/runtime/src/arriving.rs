@@ -4,6 +4,7 @@
 
 use crate::engine::{Engine, micros};
 use crate::envelope::{Mode, Subject, trace_of};
+use crate::points::{self, Point};
 use jiff::Timestamp;
 use kezek_domain::fault::Fault;
 use kezek_domain::journal::{JournalEntry, Linked, chain};
@@ -51,6 +52,8 @@ impl Engine {
                     let _ = tell.send(answer);
                 }
                 engine.send(&rows).await;
+                let named = || arrivals.iter().filter_map(named_case).collect();
+                points::reached(Point::Confirmed, "door", named).await;
             }
         });
         told.await.unwrap_or_else(|| Err(DoorError::unavailable("the arrival could not be kept; send it again")))
@@ -141,7 +144,9 @@ impl Engine {
         holds::drop_for(&mut permit, &posted.unheld).await?;
         jobs::insert(&mut permit, &own_jobs).await?;
         outbox::insert(&mut permit, &posted.rows).await?;
+        points::reached(Point::BeforeCommit, "door", || named.clone()).await;
         tx.commit().await?;
+        points::reached(Point::Committed, "door", || named.clone()).await;
         Ok((brought, posted.rows))
     }
 

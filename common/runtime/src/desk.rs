@@ -2,6 +2,7 @@
 //! everything else: under the subject's lock, through the outbox, with a journal entry that names who and why.
 
 use crate::engine::Engine;
+use crate::points::{self, Point};
 use kezek_domain::{Actor, Closing, Move, Status};
 use kezek_store::dead_letters::LetterRow;
 use kezek_store::jobs::JobRow;
@@ -98,7 +99,9 @@ pub async fn replay(engine: &Engine, id: Uuid, actor: &str, reason: &str) -> Res
     dead_letters::set_state(&mut permit, id, "open", "replaying", Some(next.ticket), actor, reason).await?;
     let row = engine.message(&next, None, false);
     outbox::insert(&mut permit, std::slice::from_ref(&row)).await?;
+    points::reached(Point::BeforeCommit, "desk", || vec![own.subject_id]).await;
     tx.commit().await.map_err(StoreError::from)?;
+    points::reached(Point::Committed, "desk", || vec![own.subject_id]).await;
     // where no broker can be reached from here, the workers' sweeper sends it within seconds
     engine.send(&[row]).await;
     engine.flush_confirmed().await?;

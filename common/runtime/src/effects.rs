@@ -1,6 +1,7 @@
 //! The memory of outside effects, in PostgreSQL.
 
 use crate::gather::{self, Gather};
+use crate::points::{self, Point};
 use kezek_domain::fault::Fault;
 use kezek_domain::{CaseId, System};
 use kezek_stage::{BoxFuture, Earlier, EffectKey, Effects};
@@ -110,7 +111,10 @@ impl Effects for StoredEffects {
             let pool = self.0.pool.clone();
             let told = self.0.intents.bring(intent, move |batch| commit(pool.clone(), batch));
             Ok(match told.await.unwrap_or_else(|| Err(not_committed()))? {
-                Known::New => Earlier::New,
+                Known::New => {
+                    points::reached(Point::Intended, stage, || points::ids_in(key.as_str())).await;
+                    Earlier::New
+                }
                 // another worker's call may be under way this very moment, or a slow receiver still at it
                 Known::Unanswered(age) if age < self.0.may_act.as_secs_f64() => {
                     let rest = Duration::from_secs_f64((self.0.may_act.as_secs_f64() - age).max(0.0));
@@ -123,6 +127,7 @@ impl Effects for StoredEffects {
     }
     fn answered<'a>(&'a self, key: &'a EffectKey, answer: Value) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move {
+            points::reached(Point::BeforeAnswer, "effects", || points::ids_in(key.as_str())).await;
             let pool = self.0.pool.clone();
             let answered = (key.as_str().to_owned(), answer);
             let told = self.0.answers.bring(answered, move |batch| commit(pool.clone(), batch));

@@ -4,12 +4,15 @@
 use crate::broker::Published;
 use crate::engine::Engine;
 use crate::envelope::Mode;
+use crate::points::{self, Point};
 use crate::watchdog::Watchdog;
 use kezek_store::jobs::JobRow;
+use kezek_store::outbox::OutboxRow;
 use kezek_store::{StoreError, clock, dead_letters, holds, mint, outbox, pauses};
 use std::collections::HashSet;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 /// Runs all of it until `stop`.
 pub async fn housekeeping(engine: Engine, stop: CancellationToken) {
@@ -77,12 +80,19 @@ async fn lapse_round(engine: Engine) -> Result<(), StoreError> {
             .map(|job| engine.message(&JobRow { mode: Mode::Lapse.label().to_owned(), ..job }, None, false))
             .collect();
         outbox::insert(&mut permit, &rows).await?;
+        points::reached(Point::BeforeCommit, "lapses", || subjects(&rows)).await;
         tx.commit().await?;
+        points::reached(Point::Committed, "lapses", || subjects(&rows)).await;
         if rows.is_empty() {
             return Ok(());
         }
         engine.send(&rows).await;
+        points::reached(Point::Confirmed, "lapses", || subjects(&rows)).await;
     }
+}
+
+fn subjects(rows: &[OutboxRow]) -> Vec<Uuid> {
+    rows.iter().filter_map(|row| row.subject_id).collect()
 }
 
 /// Publishes what nobody confirmed. One process at a time; no row is locked while the broker is asked.
@@ -98,7 +108,9 @@ async fn outbox_round(engine: Engine) -> Result<(), StoreError> {
     if left.is_empty() {
         return Ok(());
     }
+    points::reached(Point::Taken, "outbox", || subjects(&left)).await;
     let answers = engine.publisher().publish(&left).await;
+    points::reached(Point::Confirmed, "outbox", || subjects(&left)).await;
     let (mut gone, mut tried) = (Vec::new(), Vec::new());
     for (row, answer) in left.iter().zip(answers) {
         match answer {
@@ -114,6 +126,7 @@ async fn outbox_round(engine: Engine) -> Result<(), StoreError> {
     outbox::tried(&mut *tx, &tried).await?;
     tracing::info!(found = left.len(), sent = gone.len(), "swept the outbox");
     outbox::delete(&mut *tx, &gone).await?;
+    points::reached(Point::BeforeCommit, "outbox", || subjects(&left)).await;
     tx.commit().await?;
     Ok(())
 }

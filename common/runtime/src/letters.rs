@@ -3,6 +3,7 @@
 
 use crate::engine::{Engine, micros};
 use crate::item::Item;
+use crate::points::{self, Point};
 use crate::retry::Waits;
 use crate::room::{StageRoom, ack};
 use crate::topology;
@@ -43,11 +44,15 @@ impl<S: Stage> StageRoom<S> {
     pub(crate) async fn letters(self, mut items: mpsc::Receiver<Item>, _stop: CancellationToken) {
         while let Some(item) = items.recv().await {
             let mut waits = Waits::default();
+            let named = || named(&item);
+            points::reached(Point::Taken, S::NAME, named).await;
             loop {
                 match self.letter(&item).await {
                     Ok(rows) => {
                         self.engine.send(&rows).await;
+                        points::reached(Point::Confirmed, S::NAME, named).await;
                         ack(std::iter::once(&item)).await;
+                        points::reached(Point::Acked, S::NAME, named).await;
                         break;
                     }
                     Err(error) => {
@@ -95,10 +100,14 @@ impl<S: Stage> StageRoom<S> {
         );
         file.letter = Some(letter.facts.clone());
         let attempt = self.engine.attempt::<S>(1, &file.case);
+        let named = || named(item);
+        points::reached(Point::BeforeWork, S::NAME, named).await;
         let Turn::Done(outcome) = self.stage.work(&job, &file, &attempt).await? else {
             return Err(Fault::permanent("illegal-move", "a letter never waits"));
         };
-        let rows = self.engine.settle_letter(item, &letter, outcome.letter()).await?;
+        points::reached(Point::AfterWork, S::NAME, named).await;
+        let rows = self.engine.settle_letter(S::NAME, item, &letter, outcome.letter()).await?;
+        points::reached(Point::Committed, S::NAME, named).await;
         self.engine.metrics().settled.with_label_values(&[S::NAME, outcome.label()]).inc();
         Ok(rows)
     }
@@ -164,6 +173,11 @@ impl<S: Stage> StageRoom<S> {
     }
 }
 
+/// The letter's own message, for the points.
+fn named(item: &Item) -> Vec<Uuid> {
+    item.message_id.as_deref().and_then(|id| id.parse().ok()).into_iter().collect()
+}
+
 /// The head of no case: for letters that name none.
 fn nobody() -> CaseHead {
     let nil = CaseId(Uuid::nil());
@@ -195,6 +209,7 @@ impl Engine {
     /// ticket is parked with it, so that it is never silently stuck.
     async fn settle_letter(
         &self,
+        stage: &str,
         item: &Item,
         letter: &Letter,
         verdict: LetterVerdict,
@@ -253,6 +268,7 @@ impl Engine {
             }
         }
         outbox::insert(&mut permit, &rows).await?;
+        points::reached(Point::BeforeCommit, stage, || named(item)).await;
         tx.commit().await?;
         Ok(rows)
     }

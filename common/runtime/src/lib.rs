@@ -26,6 +26,10 @@ pub mod management;
 mod metrics;
 mod notebook;
 mod outside;
+#[cfg(not(feature = "kill-points"))]
+mod points;
+#[cfg(feature = "kill-points")]
+pub mod points;
 mod reads;
 mod retry;
 mod room;
@@ -41,7 +45,7 @@ pub use broker::{Link, Published, Publisher};
 pub use engine::{Engine, Limits, Parts};
 pub use envelope::{Envelope, Mode, NoEnvelope, Subject};
 pub use housekeeping::{Readiness, clock_round, housekeeping, ready};
-pub use line::{BodySchema, DoorKit, Line, Room};
+pub use line::{BodySchema, DoorKit, Line, Room, SampleAnswer};
 pub use metrics::Metrics;
 pub use retry::{LADDER, Rung, Waits};
 

@@ -2,14 +2,15 @@
 
 use crate::engine::Engine;
 use crate::item::{Errand, Ready};
+use crate::points::{self, Point};
 use crate::room::StageRoom;
 use crate::settle::Fate;
 use crate::topology::StageShape;
 use kezek_domain::Ticket;
 use kezek_domain::fault::Fault;
 use kezek_stage::{
-    Answer as _, BoxFuture, CaseHead, Choice, ConfigError, Decided, Decision, Desk, DoorError, Doors, Kit, Question,
-    Shape, Stage, decode,
+    Answer as _, BoxFuture, CaseHead, Choice, ConfigError, Decided, Decision, Desk, DoorError, Doors, Kit, Money,
+    Question, Shape, Stage, decode,
 };
 use kezek_stage::{Answers, Reads, Subject as _, SubjectKind};
 use serde_json::{Value, json};
@@ -25,6 +26,7 @@ pub struct Line {
     open: OpenFn,
     routes: Option<RoutesFn>,
     schemas: fn() -> Vec<BodySchema>,
+    answers: fn() -> Vec<SampleAnswer>,
 }
 
 type OpenFn = fn(Value, &Kit, &Engine, StageShape) -> Result<Arc<dyn Room>, ConfigError>;
@@ -45,6 +47,21 @@ pub struct BodySchema {
     pub schema: Value,
     /// Examples.
     pub samples: Vec<Value>,
+}
+
+/// A sample answer, as a door would bring it.
+#[derive(Clone, Debug)]
+pub struct SampleAnswer {
+    /// Which answer it is.
+    pub label: &'static str,
+    /// Kind of its shape.
+    pub kind: &'static str,
+    /// Its version.
+    pub version: u32,
+    /// Its body.
+    pub body: Value,
+    /// The money that it reports.
+    pub money: Option<Money>,
 }
 
 /// What doors are given.
@@ -87,6 +104,7 @@ impl Line {
             open: open::<S>,
             routes: None,
             schemas: schemas::<S>,
+            answers: sample_answers::<S>,
         }
     }
     /// A stage with doors.
@@ -142,6 +160,11 @@ impl Line {
     #[must_use]
     pub fn schemas(&self) -> Vec<BodySchema> {
         (self.schemas)()
+    }
+    /// The sample answers of the stage; none where nobody answers it.
+    #[must_use]
+    pub fn sample_answers(&self) -> Vec<SampleAnswer> {
+        (self.answers)()
     }
     /// Opens the stage.
     ///
@@ -206,6 +229,15 @@ fn schemas<S: Stage>() -> Vec<BodySchema> {
     out
 }
 
+fn sample_answers<S: Stage>() -> Vec<SampleAnswer> {
+    let (kind, version) = (S::Answer::KIND, S::Answer::VERSION);
+    let one = |answer: &S::Answer| {
+        let body = serde_json::to_value(answer).ok()?;
+        Some(SampleAnswer { label: answer.label(), kind, version, body, money: answer.money() })
+    };
+    S::Answer::samples().iter().filter_map(one).collect()
+}
+
 impl<S: Stage> Room for StageRoom<S> {
     fn name(&self) -> &'static str {
         S::NAME
@@ -261,6 +293,7 @@ impl<S: Stage> StageRoom<S> {
                 Some(Fate::True { ticket, outcome }) => {
                     self.engine.metrics().settled.with_label_values(&[S::NAME, &outcome]).inc();
                     self.engine.send(&settled.rows).await;
+                    points::reached(Point::Confirmed, S::NAME, || vec![d.case.0]).await;
                     return Ok(Decided { ticket: Ticket(ticket), outcome });
                 }
                 Some(Fate::Redo) => {}

@@ -248,7 +248,11 @@ impl Engine {
             S::NAME,
             self.clock().clone(),
             self.effects(),
-            Arc::clone(self.breakers()) as Arc<dyn kezek_stage::Breakers>,
+            crate::points::after_calls(
+                Arc::clone(self.breakers()) as Arc<dyn kezek_stage::Breakers>,
+                S::NAME,
+                head.id.0,
+            ),
         )
     }
 

@@ -4,6 +4,7 @@ use crate::brake::Brake;
 use crate::consume::Taking;
 use crate::engine::{Engine, Limits};
 use crate::item::{Errand, Finished, Item, Read, Ready};
+use crate::points::{self, Point};
 use crate::settle::{Fate, Settlement};
 use crate::topology::StageShape;
 use futures_util::FutureExt as _;
@@ -186,6 +187,7 @@ impl<S: Stage> StageRoom<S> {
             batch.iter().for_each(|item| item.acks.give_up());
             return;
         }
+        points::reached(Point::Taken, S::NAME, || batch.iter().filter_map(occupies).collect()).await;
         let mut free = Vec::with_capacity(batch.len());
         for item in batch {
             match occupies(&item) {
@@ -225,6 +227,7 @@ impl<S: Stage> StageRoom<S> {
         }
         for (item, cause, detail) in strange {
             if self.keep_strange(&item, cause, &detail).await {
+                points::reached(Point::Confirmed, S::NAME, || occupies(&item).into_iter().collect()).await;
                 gone.push(item);
             } else {
                 // the broker would not take the letter: the delivery itself goes back to its queue
@@ -308,7 +311,11 @@ impl<S: Stage> StageRoom<S> {
     pub(crate) async fn attempt(&self, ready: Ready<S>) -> Finished<S> {
         let Ready { item, errand, actor, job, answer, file, attempt, subject, ticket, revision, note } = ready;
         let began = tokio::time::Instant::now();
+        points::reached(Point::BeforeWork, S::NAME, || vec![subject]).await;
         let work = async {
+            if let Some(instead) = points::instead::<S>(subject) {
+                return instead;
+            }
             match (&errand, &answer) {
                 (Errand::Lapse, _) => self.stage.lapse(&job, &file, &attempt).await,
                 (_, Some(answer)) => self.stage.answer(answer, &job, &file, &attempt).await,
@@ -335,6 +342,7 @@ impl<S: Stage> StageRoom<S> {
                 detail = fault.detail(), attempt = attempt.number(), "fault");
         }
         let visit = file.visit;
+        points::reached(Point::AfterWork, S::NAME, || vec![subject]).await;
         Finished { item, errand, actor, head: file.case, subject, ticket, revision, visit, result, calls, note }
     }
 
@@ -379,9 +387,12 @@ impl<S: Stage> StageRoom<S> {
                 }
                 tracker.spawn(async move {
                     room.engine.send(&settlement.rows).await;
+                    let named = || gone.iter().filter_map(occupies).collect();
+                    points::reached(Point::Confirmed, S::NAME, named).await;
                     drop(turn);
                     // acked after commit and confirm; an unconfirmed row is the sweeper's from now on
                     ack(gone.iter()).await;
+                    points::reached(Point::Acked, S::NAME, named).await;
                 });
             }
         }

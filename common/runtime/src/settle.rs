@@ -8,6 +8,7 @@ use crate::engine::{Engine, micros};
 use crate::envelope::Mode;
 use crate::item::{Errand, Finished};
 use crate::load::held_at;
+use crate::points::{self, Point};
 use kezek_domain::fault::Fault;
 use kezek_domain::journal::Linked;
 use kezek_domain::{Entry, How, Purse, StageName, Status};
@@ -163,6 +164,8 @@ impl Engine {
                 .map_err(|fault| StoreError::Record { passes: fault.is_transient(), what: fault.to_string() })?;
         }
         drop(won);
+        let named = || batch.iter().map(|f| f.subject).collect();
+        points::reached(Point::BeforeCommit, S::NAME, named).await;
         let confirmed = self.take_confirmed();
         let finished = match outbox::delete(&mut *permit.connection(), &confirmed).await {
             Ok(()) => tx.commit().await.map_err(StoreError::from),
@@ -172,6 +175,7 @@ impl Engine {
             self.put_back_confirmed(confirmed);
             return Err(error);
         }
+        points::reached(Point::Committed, S::NAME, named).await;
         Ok(Settlement { rows: draft.rows, fates })
     }
 
@@ -255,7 +259,9 @@ impl Engine {
         jobs::update(&mut permit, &draft.jobs).await?;
         arrivals::set_states(&mut permit, &draft.arrivals).await?;
         dead_letters::close_replayed(&mut permit, &draft.consumed_letters).await?;
+        points::reached(Point::BeforeCommit, stage, || case_ids.clone()).await;
         tx.commit().await?;
+        points::reached(Point::Committed, stage, || case_ids.clone()).await;
         Ok(again)
     }
 }

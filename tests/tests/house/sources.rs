@@ -5,7 +5,7 @@ use anyhow::Result;
 use std::path::{Path, PathBuf};
 
 /// Every source file of the product's rooms, with its path from the root. Tests and stand-ins are not the product.
-fn sources() -> Result<Vec<(String, String)>> {
+pub fn sources() -> Result<Vec<(String, String)>> {
     let mut found = Vec::new();
     for room in ["common", "workers"] {
         walk(&root().join(room), &mut found)?;
