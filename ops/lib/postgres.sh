@@ -41,7 +41,7 @@ TEXT
     mv "$state/postgres/new" "$state/postgres/data"
 }
 
-# start_postgres FAST(yes|no): nothing if it runs; else until it answers.
+# start_postgres FAST(yes|no) STATEMENTS(yes|no): nothing if it runs; else until it answers.
 start_postgres() {
     local bin pid deadline
     if pid_of postgres >/dev/null && postgres_ready; then return 0; fi
@@ -68,6 +68,7 @@ log_line_prefix = '%m [%p] %q%u@%d '
 log_parameter_max_length = 0
 log_parameter_max_length_on_error = 0
 cluster_name = 'kezek-$name'
+$([[ $2 == no ]] || printf "shared_preload_libraries = 'pg_stat_statements'\n")
 $([[ $1 == no ]] || printf 'fsync = off\nsynchronous_commit = off\nfull_page_writes = off\n')
 TEXT
     rm -f "$state/postgres.process"
@@ -126,6 +127,16 @@ restore_postgres() {
     "$bin/pg_restore" --exit-on-error -h "$state/postgres/run" -p "$postgres_port" -U "$SUPERUSER" \
         --dbname=kezek_restored "$1" 9>&- || die "$1 cannot be restored" "the database is as it was"
     printf 'drop database kezek with (force);\nalter database kezek_restored rename to kezek;\n' | as_superuser postgres -o /dev/null
+}
+
+# grant_statements: the owner may read what every role's statements cost, and
+# start counting afresh.
+grant_statements() {
+    as_superuser kezek -o /dev/null 2>"$state/grant.log" <<'TEXT' || { cat "$state/grant.log" >&2; die "pg_stat_statements cannot be set up" "it comes with Debian's package postgresql"; }
+create extension if not exists pg_stat_statements;
+grant pg_read_all_stats to kezek_owner;
+grant execute on function pg_stat_statements_reset(oid, oid, bigint) to kezek_owner;
+TEXT
 }
 
 stop_postgres() { end_process postgres INT 60; } # INT: a fast, clean shutdown

@@ -1,6 +1,7 @@
 # The stack's private RabbitMQ and its own epmd: made, started, given its users,
 # stopped. Everything listens on loopback. The server's script is run directly,
-# because Debian's wrapper wants root or the user rabbitmq.
+# because Debian's wrapper wants root or the user rabbitmq. A newer RabbitMQ than
+# the machine's own runs from an unpacked folder (newer.sh, inside.sh).
 
 RABBITMQ_BIN=/usr/lib/rabbitmq/bin
 
@@ -11,6 +12,18 @@ management() {
     if (($# > 2)); then body=(-H 'content-type: application/json' --data-binary "$3"); fi
     printf 'user = "kezek_admin:%s"\n' "$admin_password" \
         | curl -K - -fsS --noproxy '*' --max-time 20 -X "$1" "${body[@]}" "http://127.0.0.1:$management_port/api$2" 9>&-
+}
+
+# choose_rabbitmq: the version asked for, or the one that the stack began with;
+# another cannot be trusted with its data.
+choose_rabbitmq() {
+    local begun=''
+    [[ ! -s $state/rabbitmq-version ]] || begun=$(cat "$state/rabbitmq-version")
+    if [[ -n $rabbitmq && -n $begun && $rabbitmq != "$begun" ]]; then
+        die "stack '$name' began with RabbitMQ $begun" "to change it: ops/stack reset --name $name --rabbitmq $rabbitmq"
+    fi
+    rabbitmq=${rabbitmq:-${begun:-installed}}
+    printf '%s\n' "$rabbitmq" >"$state/rabbitmq-version"
 }
 
 rabbitmq_ready() { listening "$amqp_port" && listening "$prometheus_port" && management GET /overview >/dev/null 2>&1; }
@@ -62,11 +75,26 @@ start_epmd() {
 start_rabbitmq() {
     local dir=$state/rabbitmq deadline pid
     if pid_of rabbitmq >/dev/null && rabbitmq_ready; then return 0; fi
-    [[ -x $RABBITMQ_BIN/rabbitmq-server ]] || die "RabbitMQ is not installed" "run: ops/lib/install.sh"
+    local inside=() elsewhere=''
+    if [[ $rabbitmq == installed ]]; then
+        [[ -x $RABBITMQ_BIN/rabbitmq-server ]] || die "RabbitMQ is not installed" "run: ops/lib/install.sh"
+    else
+        elsewhere=$(KEZEK_STATE=$base "$here/lib/newer.sh" "$rabbitmq")
+        mkdir -p "$elsewhere$state"
+        # only a namespace of its own lets an unprivileged user see another root
+        as_runner unshare --user --map-root-user --mount true 2>/dev/null \
+            || die "this machine lets no unprivileged user make namespaces: RabbitMQ $rabbitmq cannot be run unpacked"
+        inside=(unshare --user --map-root-user --mount "$here/lib/inside.sh" "$elsewhere" "$state")
+        as_runner test -r "$here/lib/inside.sh" || {
+            # the checkout may be private: the runner needs this one file
+            install -m 755 "$here/lib/inside.sh" "$state/inside.sh"
+            inside[4]=$state/inside.sh
+        }
+    fi
     stop_rabbitmq # whatever is left of a killed one
     write_rabbitmq
     start_epmd
-    exec_as_runner setsid env \
+    exec_as_runner setsid "${inside[@]}" env \
         RABBITMQ_CONF_ENV_FILE="$dir/rabbitmq-env.conf" RABBITMQ_CONFIG_FILE="$dir/rabbitmq.conf" \
         RABBITMQ_ADVANCED_CONFIG_FILE="$dir/advanced.config" RABBITMQ_ENABLED_PLUGINS_FILE="$dir/enabled_plugins" \
         RABBITMQ_MNESIA_BASE="$dir/data" RABBITMQ_LOG_BASE="$dir/log" RABBITMQ_PID_FILE="$dir/beam.pid" \

@@ -8,8 +8,16 @@ use std::{
     process::{Command, Output},
 };
 
-const COMMANDS: [&str; 7] =
-    ["ops/stack", "ops/demo", "ops/chaos", "ops/test", "ops/prepare", "ops/lib/install.sh", "ops/lib/ctl.sh"];
+const COMMANDS: [&str; 8] = [
+    "ops/stack",
+    "ops/demo",
+    "ops/chaos",
+    "ops/test",
+    "ops/bench",
+    "ops/prepare",
+    "ops/lib/install.sh",
+    "ops/lib/ctl.sh",
+];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -63,6 +71,7 @@ fn a_wrong_value_is_named_with_its_option() -> Result<()> {
         ["--as-of", "2025-13-01"],
         ["--as-of", "tomorrow"],
         ["--kill-workers", "-1"],
+        ["--processes", "0"],
     ] {
         let output = run("ops/demo", &arguments)?;
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
@@ -70,6 +79,12 @@ fn a_wrong_value_is_named_with_its_option() -> Result<()> {
             assert!(stderr(&output).contains(argument), "{arguments:?}: {}", stderr(&output));
         }
     }
+    let output = run("ops/stack", &["up", "--name", "none", "--rabbitmq", "2.9"])?;
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("'2.9'"));
+    let output = run("ops/lib/newer.sh", &["3.12"])?;
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("'3.12'"));
     let output = run("ops/stack", &["status", "--name", "No Such"])?;
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("'No Such'"));

@@ -76,6 +76,9 @@ pub struct Demo {
     /// Seed of the people, their pictures and keys, and of who is killed
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// How many worker processes, each with all stages and doors
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=8), value_name = "P")]
+    pub processes: u8,
     /// Kills workers without warning so many times on the way
     #[arg(long, default_value_t = 0, value_name = "K")]
     pub kill_workers: u32,
@@ -159,7 +162,7 @@ impl Town {
             None => std::env::temp_dir().join("kezek-demo"),
         });
         let folder = Folder::fresh(&path)?;
-        let addresses = setup::free_addresses(2)?;
+        let addresses = setup::free_addresses(usize::from(demo.processes))?;
         let first = addresses.first().context("no address")?;
         let password = hex::encode(rand::random::<[u8; 16]>());
         let options = Options {

@@ -10,7 +10,7 @@ use sqlx::Row as _;
 use std::time::{Duration, Instant};
 
 /// Longest wait for anything.
-const PATIENCE: Duration = Duration::from_secs(45);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// How often somebody looks.
 const LOOKS: Duration = Duration::from_millis(15);
 

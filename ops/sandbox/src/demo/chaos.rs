@@ -91,6 +91,7 @@ async fn carry_through(chaos: Chaos, stop: CancellationToken) -> anyhow::Result<
         json: chaos.json,
         as_of: jiff::civil::date(2025, 9, 2),
         seed: chaos.seed,
+        processes: 2,
         kill_workers: chaos.kills,
         lose_answers: true,
         kezek: chaos.kezek,

@@ -50,6 +50,7 @@ impl Town {
             Kind::Latency { .. } | Kind::Error { .. } | Kind::Outage | Kind::Rubbish => 0,
         };
         let trial = Trial {
+            idle: pages.iter().filter(|page| !has_settled(page)).count(),
             cases: evidence.cases.len(),
             messages: messages.len(),
             kills_wanted: self.demo.kill_workers,
@@ -65,6 +66,7 @@ impl Town {
             "applications": self.demo.applications,
             "as_of": self.demo.as_of,
             "seed": self.demo.seed,
+            "processes": self.demo.processes,
             "seconds": (seconds * 10.0).round() / 10.0,
             "holds": holds,
             "finished": finished,
@@ -162,6 +164,8 @@ impl Town {
 
 /// What the run was put through: without it a clean result would prove nothing.
 struct Trial {
+    /// Worker processes that have settled nothing since they were started.
+    idle: usize,
     cases: usize,
     messages: usize,
     kills_wanted: u32,
@@ -176,10 +180,18 @@ impl Trial {
         let told = [
             (self.messages < self.cases, "the tap saw fewer messages than there are cases"),
             (self.kills != self.kills_wanted, "not as many workers died by SIGKILL as --kill-workers wants"),
+            // one that was killed on the way has begun counting again
+            (self.kills_wanted == 0 && self.idle > 0, "a worker process has settled nothing"),
             (self.lose_answers && self.answers_lost == 0, "--lose-answers was given and no answer was lost"),
         ];
         told.into_iter().filter_map(|(missing, what)| missing.then_some(what)).collect()
     }
+}
+
+/// Whether a process tells on its metrics page of a turn that became true.
+fn has_settled(page: &str) -> bool {
+    let counts = page.lines().filter(|line| line.starts_with("kezek_settled_total{"));
+    counts.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).any(|n| n > 0.0)
 }
 
 /// What the workers logged as errors, by message: no zero to be kept (a killed connection is one), but worth a look.
@@ -236,7 +248,7 @@ mod tests {
 
     fn missing(plant: impl FnOnce(&mut Trial)) -> usize {
         let mut trial =
-            Trial { cases: 4, messages: 40, kills_wanted: 2, kills: 2, lose_answers: true, answers_lost: 5 };
+            Trial { idle: 0, cases: 4, messages: 40, kills_wanted: 2, kills: 2, lose_answers: true, answers_lost: 5 };
         plant(&mut trial);
         trial.missing().len()
     }
@@ -249,5 +261,13 @@ mod tests {
         assert_eq!(missing(|trial| trial.messages = 3), 1);
         // nobody asked for it
         assert_eq!(missing(|trial| (trial.lose_answers, trial.answers_lost) = (false, 0)), 0);
+    }
+
+    #[test]
+    fn only_a_counted_settle_shows_a_process_at_work() {
+        let page = "# TYPE kezek_settled_total counter\nkezek_received_total{stage=\"intake\"} 4\n";
+        assert!(!has_settled(page));
+        assert!(!has_settled(&format!("{page}kezek_settled_total{{stage=\"intake\"}} 0\n")));
+        assert!(has_settled(&format!("{page}kezek_settled_total{{stage=\"intake\"}} 3\n")));
     }
 }
