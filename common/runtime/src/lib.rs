@@ -12,6 +12,7 @@ mod brake;
 mod breakers;
 mod broker;
 mod consume;
+mod deciding;
 pub mod desk;
 mod effects;
 mod engine;

@@ -1,19 +1,13 @@
 //! A line of the list of stages: what the process needs to know of a stage without knowing its types.
 
 use crate::engine::Engine;
-use crate::item::{Errand, Ready};
-use crate::points::{self, Point};
 use crate::room::StageRoom;
-use crate::settle::Fate;
 use crate::topology::StageShape;
-use kezek_domain::Ticket;
-use kezek_domain::fault::Fault;
 use kezek_stage::{
-    Answer as _, BoxFuture, CaseHead, Choice, ConfigError, Decided, Decision, Desk, DoorError, Doors, Kit, Money,
-    Question, Shape, Stage, decode,
+    Answer as _, BoxFuture, ConfigError, Decided, Decision, Desk, DoorError, Doors, Kit, Money, Shape, Stage,
 };
 use kezek_stage::{Answers, Reads, Subject as _, SubjectKind};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -186,7 +180,13 @@ fn open<S: Stage>(config: Value, kit: &Kit, engine: &Engine, shape: StageShape) 
         serde_json::from_value(config).map_err(|e| ConfigError::at(format!("stage.{}", S::NAME), e.to_string()))?
     };
     let stage = S::open(config, kit.clone())?;
-    Ok(Arc::new(StageRoom::<S> { stage: Arc::new(stage), engine: engine.clone(), shape, brake: Arc::default() }))
+    Ok(Arc::new(StageRoom::<S> {
+        stage: Arc::new(stage),
+        engine: engine.clone(),
+        shape,
+        brake: Arc::default(),
+        deciding: StageRoom::<S>::deciding(),
+    }))
 }
 
 fn routes<S: Doors>(room: &dyn Room, kit: &DoorKit) -> Option<axum::Router> {
@@ -250,86 +250,5 @@ impl<S: Stage> Room for StageRoom<S> {
     }
     fn as_any(&self) -> &dyn std::any::Any {
         self
-    }
-}
-
-fn stale() -> DoorError {
-    DoorError::conflict("stale", "the case has gone on since this page was read; load it again")
-}
-
-impl<S: Stage> StageRoom<S> {
-    async fn settle_decision(&self, d: Decision) -> Result<Decided, DoorError> {
-        for _ in 0..3 {
-            let Some((job, file)) = self.engine.read_held::<S>(d.case.0, d.ticket.0).await? else {
-                return Err(stale());
-            };
-            self.may_decide(&d, &file.case)?;
-            let (answer, note) = self.chosen(&d).await?;
-            let attempt = self.engine.attempt::<S>(1, &file.case);
-            let ready = Ready::<S> {
-                item: None,
-                errand: Errand::Decision,
-                actor: d.caller.actor(),
-                job,
-                subject: d.case.0,
-                ticket: d.ticket.0,
-                revision: file.case.revision,
-                answer: Some(answer),
-                file,
-                attempt,
-                note,
-            };
-            let finished = self.attempt(ready).await;
-            if let Err(fault) = &finished.result {
-                // nothing is settled: the officer sees the fault and decides again
-                return Err(fault.clone().into());
-            }
-            let settled = self
-                .engine
-                .settle(&*self.stage, std::slice::from_ref(&finished))
-                .await
-                .map_err(|e| DoorError::from(Fault::from(e)))?;
-            match settled.fates.into_iter().next() {
-                Some(Fate::True { ticket, outcome }) => {
-                    self.engine.metrics().settled.with_label_values(&[S::NAME, &outcome]).inc();
-                    self.engine.send(&settled.rows).await;
-                    points::reached(Point::Confirmed, S::NAME, || vec![d.case.0]).await;
-                    return Ok(Decided { ticket: Ticket(ticket), outcome });
-                }
-                Some(Fate::Redo) => {}
-                _ => return Err(stale()),
-            }
-        }
-        Err(DoorError::unavailable("the case is changing just now; try again"))
-    }
-
-    fn may_decide(&self, d: &Decision, case: &CaseHead) -> Result<(), DoorError> {
-        match &d.caller.region {
-            Some(region) if *region != case.region => Err(DoorError::not_found("no such case in your region")),
-            _ => Ok(()),
-        }
-    }
-
-    /// The answer: the body that the door built, or the whole answer behind a question's choice.
-    async fn chosen(&self, d: &Decision) -> Result<(S::Answer, Value), DoorError> {
-        let Some(label) = &d.choice else {
-            let answer = decode::<S::Answer>(S::Answer::VERSION, d.body.to_string().as_bytes()).map_err(Fault::from)?;
-            let note = json!({ "answer": answer.label(), "reason": d.reason });
-            return Ok((answer, note));
-        };
-        let held = kezek_store::holds::find(self.engine.pool(), d.case.0).await.map_err(Fault::from)?;
-        let question = held.and_then(|(_, _, question)| question).ok_or_else(stale)?;
-        let question: Question<S::Answer> = serde_json::from_value(question)
-            .map_err(|_| DoorError::from(Fault::permanent("question-unreadable", S::NAME)))?;
-        d.caller.needs(&[question.role])?;
-        let labels: Vec<String> = question.choices.iter().map(|c| c.label.clone()).collect();
-        let Some(Choice { answer, .. }) = question.choices.into_iter().find(|c| c.label == *label) else {
-            return Err(DoorError::invalid(vec![(
-                "/choice".to_owned(),
-                format!("must be one of {}", labels.join(", ")),
-            )]));
-        };
-        let note = json!({ "question": question.key, "choice": label, "reason": d.reason });
-        Ok((answer, note))
     }
 }

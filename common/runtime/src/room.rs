@@ -2,6 +2,7 @@
 
 use crate::brake::Brake;
 use crate::consume::Taking;
+use crate::deciding::Deciding;
 use crate::engine::{Engine, Limits};
 use crate::item::{Errand, Finished, Item, Read, Ready};
 use crate::points::{self, Point};
@@ -26,6 +27,7 @@ pub(crate) struct StageRoom<S: Stage> {
     pub engine: Engine,
     pub shape: StageShape,
     pub brake: Arc<Brake>,
+    pub deciding: Deciding<S>,
 }
 
 impl<S: Stage> Clone for StageRoom<S> {
@@ -35,6 +37,7 @@ impl<S: Stage> Clone for StageRoom<S> {
             engine: self.engine.clone(),
             shape: self.shape,
             brake: Arc::clone(&self.brake),
+            deciding: Arc::clone(&self.deciding),
         }
     }
 }
