@@ -29,5 +29,8 @@ esac
 use_stack "$1"
 shift
 pid_of rabbitmq >/dev/null && read_ports || die "stack '$name' is not up" "run: ops/stack up --name $name"
-as_runner env RABBITMQ_CONF_ENV_FILE="$state/rabbitmq/rabbitmq-env.conf" RABBITMQ_DIST_PORT="$dist_port" \
+rabbitmq=''
+choose_rabbitmq
+choose_inside
+as_runner "${inside[@]}" env RABBITMQ_CONF_ENV_FILE="$state/rabbitmq/rabbitmq-env.conf" RABBITMQ_DIST_PORT="$dist_port" \
     ERL_EPMD_PORT="$epmd_port" ERL_EPMD_ADDRESS=127.0.0.1 "$RABBITMQ_BIN/rabbitmqctl" --quiet "$@"

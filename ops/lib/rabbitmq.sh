@@ -26,6 +26,26 @@ choose_rabbitmq() {
     printf '%s\n' "$rabbitmq" >"$state/rabbitmq-version"
 }
 
+# choose_inside: sets `inside` to what a program of the broker is run through:
+# nothing for the machine's own, a namespace of its own for an unpacked one.
+choose_inside() {
+    local lib elsewhere
+    lib=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+    inside=()
+    if [[ $rabbitmq == installed ]]; then
+        [[ -x $RABBITMQ_BIN/rabbitmq-server ]] || die "RabbitMQ is not installed" "run: ops/lib/install.sh"
+        return
+    fi
+    elsewhere=$(KEZEK_STATE=$base "$lib/newer.sh" "$rabbitmq")
+    mkdir -p "$elsewhere$state"
+    # only a namespace of its own lets an unprivileged user see another root
+    as_runner unshare --user --map-root-user --mount true 2>/dev/null \
+        || die "this machine lets no unprivileged user make namespaces: RabbitMQ $rabbitmq cannot be run unpacked"
+    # the checkout may be private: the runner needs this one file
+    install -m 755 "$lib/inside.sh" "$state/inside.sh"
+    inside=(unshare --user --map-root-user --mount "$state/inside.sh" "$elsewhere" "$state")
+}
+
 rabbitmq_ready() { listening "$amqp_port" && listening "$prometheus_port" && management GET /overview >/dev/null 2>&1; }
 
 write_rabbitmq() {
@@ -75,22 +95,7 @@ start_epmd() {
 start_rabbitmq() {
     local dir=$state/rabbitmq deadline pid
     if pid_of rabbitmq >/dev/null && rabbitmq_ready; then return 0; fi
-    local inside=() elsewhere=''
-    if [[ $rabbitmq == installed ]]; then
-        [[ -x $RABBITMQ_BIN/rabbitmq-server ]] || die "RabbitMQ is not installed" "run: ops/lib/install.sh"
-    else
-        elsewhere=$(KEZEK_STATE=$base "$here/lib/newer.sh" "$rabbitmq")
-        mkdir -p "$elsewhere$state"
-        # only a namespace of its own lets an unprivileged user see another root
-        as_runner unshare --user --map-root-user --mount true 2>/dev/null \
-            || die "this machine lets no unprivileged user make namespaces: RabbitMQ $rabbitmq cannot be run unpacked"
-        inside=(unshare --user --map-root-user --mount "$here/lib/inside.sh" "$elsewhere" "$state")
-        as_runner test -r "$here/lib/inside.sh" || {
-            # the checkout may be private: the runner needs this one file
-            install -m 755 "$here/lib/inside.sh" "$state/inside.sh"
-            inside[4]=$state/inside.sh
-        }
-    fi
+    choose_inside
     stop_rabbitmq # whatever is left of a killed one
     write_rabbitmq
     start_epmd

@@ -48,6 +48,7 @@ pub use envelope::{Envelope, Mode, NoEnvelope, Subject};
 pub use housekeeping::{Readiness, clock_round, housekeeping, ready};
 pub use line::{BodySchema, DoorKit, Line, Room, SampleAnswer};
 pub use metrics::Metrics;
+pub use prometheus::Histogram;
 pub use retry::{LADDER, Rung, Waits};
 
 use kezek_stage::{Answers, Reads};

@@ -395,6 +395,7 @@ impl<S: Stage> StageRoom<S> {
                     drop(turn);
                     // acked after commit and confirm; an unconfirmed row is the sweeper's from now on
                     ack(gone.iter()).await;
+                    room.engine.metrics().count_hops(&gone, room.engine.clock().real());
                     points::reached(Point::Acked, S::NAME, named).await;
                 });
             }

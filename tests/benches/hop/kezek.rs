@@ -1,8 +1,10 @@
 //! Kezek itself: applications are opened through the door's own function, then carried through the six stages; every
 //! hold is answered through the door's own function.
 
-use crate::stages::{Exemption, Intake, Issuance, NAMES, Payment, Production, Review, Yes, flow};
-use crate::{Measured, measured};
+use crate::buckets::Buckets;
+use crate::machine::{Measured, measured};
+use crate::pace::{Pace, WARM};
+use crate::stages::{Exemption, Heard, Intake, Issuance, NAMES, Payment, Production, Review, Yes, flow, tell};
 use anyhow::{Context as _, Result};
 use futures_util::stream::{self, StreamExt as _};
 use kezek_domain::dossier::{Consent, Form, Language, Reason};
@@ -13,10 +15,14 @@ use kezek_stage::{Answers, Arrival, ArrivalSubject, Attachment, Clock, Ids, Kit,
 use kezek_store::crypt::Keyring;
 use kezek_testkit::database::{Database, Servers};
 use kezek_testkit::vhosts::Vhost;
+use serde_json::Value;
 use sqlx::PgPool;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -28,6 +34,8 @@ const LINES: [Line; 6] = [
     Line::of::<Production>(),
     Line::of::<Issuance>(),
 ];
+/// How long the outside world takes to answer a hold: longer than the commit of the hold.
+const ANSWERS_AFTER: Duration = Duration::from_millis(30);
 
 fn shapes() -> Vec<StageShape> {
     LINES.iter().map(Line::shape).collect()
@@ -38,86 +46,250 @@ pub fn topology() -> Topology {
     kezek_runtime::topology::topology(&shapes())
 }
 
-/// Carries `applications` from submission to their ends.
-pub async fn run(servers: &Servers, what: &str, applications: u64, limits: Limits) -> Result<Measured> {
-    let database = Database::on(servers).await?;
-    let vhost = Vhost::lease(servers, &topology()).await?;
-    let pool = kezek_store::connect(&database.engine_url()?, limits.connections, "kezek-bench").await?;
-    let console = kezek_store::connect(&database.console_url()?, 2, "kezek-bench").await?;
-    let systems: Vec<&str> = kezek_domain::System::all().iter().map(|s| s.label()).collect();
-    let metrics = Metrics::new(&NAMES, &systems)?;
-    let engine = Engine::new(Parts {
-        pool: pool.clone(),
-        console,
-        amqp: vhost.amqp().to_owned(),
-        keyring: Keyring::new("k", &BTreeMap::from([("k".to_owned(), [1; 32])]), [2; 32])?,
-        clock: Clock::system(),
-        ids: Ids::real(),
-        flows: vec![flow()?],
-        stages: shapes(),
-        side_stage: None,
-        metrics,
-        limits,
-        version: "bench".to_owned(),
-    });
-    let kit = Kit::new(Clock::system(), Ids::real());
-    let rooms = LINES
-        .iter()
-        .map(|l| l.open(serde_json::Value::Null, &kit, &engine))
-        .collect::<Result<Vec<Arc<dyn Room>>, _>>()?;
-    let answers = kezek_runtime::answers(&engine, &rooms);
-    open(&answers, applications).await?;
-    let stop = CancellationToken::new();
-    let mut tasks = tokio::task::JoinSet::new();
-    let m = measured(what, async {
-        for room in &rooms {
-            tasks.spawn(Arc::clone(room).run(stop.clone()));
-        }
-        tasks.spawn(kezek_runtime::housekeeping(engine.clone(), stop.clone()));
-        answer_all(&answers, &pool, applications).await?;
-        // every settle is an entry of the journal but for the opening and the money
-        let settles =
-            sqlx::query_scalar::<_, i64>("SELECT count(*) FROM journal WHERE move_label NOT IN ('open', 'money')")
-                .fetch_one(&pool)
-                .await?;
-        Ok(u64::try_from(settles)?)
-    })
-    .await?;
-    stop.cancel();
-    tasks.join_all().await;
-    vhost.purge().await?;
-    Ok(m)
+/// The engine with its six stages, a database and a virtual host of its own; nothing runs yet.
+pub struct Works {
+    pub pool: PgPool,
+    pub owner: PgPool,
+    pub engine: Engine,
+    pub metrics: Metrics,
+    pub vhost: Vhost,
+    answers: Arc<dyn Answers>,
+    rooms: Vec<Arc<dyn Room>>,
+    // dropped last: it takes its connections with it
+    _database: Database,
 }
 
-/// Opens the cases, before the clock starts.
-async fn open(answers: &Arc<dyn Answers>, applications: u64) -> Result<()> {
-    let region = Region::parse("KZ-75").ok().context("region")?;
-    let mut todo = stream::iter(0..applications)
-        .map(|i| {
-            let answers = Arc::clone(answers);
-            async move {
-                let form = form(i, region)?;
-                let submission = Submission {
-                    source: "bench".to_owned(),
-                    request_id: format!("r{i}"),
-                    request_sha256: [u8::try_from(i % 251)?; 32],
-                    service: Service::ID_CARD_RENEWAL,
-                    form,
-                    attachments: vec![Picture {
-                        which: Attachment::Photo,
-                        media_type: "image/jpeg".to_owned(),
-                        bytes: vec![7; 2000],
-                    }],
-                };
-                answers.open_case(submission).await?;
-                anyhow::Ok(())
-            }
-        })
-        .buffer_unordered(64);
-    while let Some(done) = todo.next().await {
-        done?;
+/// The stages while they run.
+pub struct Running {
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+    heard: UnboundedReceiver<Heard>,
+}
+
+impl Running {
+    /// The next turn that became true.
+    pub async fn heard(&mut self) -> Option<Heard> {
+        self.heard.recv().await
     }
-    Ok(())
+    /// Stops the stages; they finish what they have in hand.
+    pub async fn stop(self) {
+        tell(None);
+        self.stop.cancel();
+        self.tasks.join_all().await;
+    }
+}
+
+impl Works {
+    /// Builds it on the given servers.
+    pub async fn new(servers: &Servers, limits: Limits) -> Result<Self> {
+        let database = Database::on(servers).await?;
+        let vhost = Vhost::lease(servers, &topology()).await?;
+        let pool = kezek_store::connect(&database.engine_url()?, limits.connections, "kezek-bench").await?;
+        let console = kezek_store::connect(&database.console_url()?, 2, "kezek-bench").await?;
+        let systems: Vec<&str> = kezek_domain::System::all().iter().map(|s| s.label()).collect();
+        let metrics = Metrics::new(&NAMES, &systems)?;
+        let engine = Engine::new(Parts {
+            pool: pool.clone(),
+            console,
+            amqp: vhost.amqp().to_owned(),
+            keyring: Keyring::new("k", &BTreeMap::from([("k".to_owned(), [1; 32])]), [2; 32])?,
+            clock: Clock::system(),
+            ids: Ids::real(),
+            flows: vec![flow()?],
+            stages: shapes(),
+            side_stage: None,
+            metrics: metrics.clone(),
+            limits,
+            version: "bench".to_owned(),
+        });
+        let kit = Kit::new(Clock::system(), Ids::real());
+        let rooms =
+            LINES.iter().map(|l| l.open(Value::Null, &kit, &engine)).collect::<Result<Vec<Arc<dyn Room>>, _>>()?;
+        let answers = kezek_runtime::answers(&engine, &rooms);
+        let owner = database.owner().await?;
+        Ok(Self { pool, owner, engine, metrics, vhost, answers, rooms, _database: database })
+    }
+
+    /// Starts the stages.
+    pub fn start(&self) -> Running {
+        let (told, heard) = unbounded_channel();
+        tell(Some(told));
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        for room in &self.rooms {
+            tasks.spawn(Arc::clone(room).run(stop.clone()));
+        }
+        tasks.spawn(kezek_runtime::housekeeping(self.engine.clone(), stop.clone()));
+        Running { stop, tasks, heard }
+    }
+
+    /// Opens cases with the numbers of the range.
+    pub async fn open(&self, numbers: std::ops::Range<u64>, region: &str) -> Result<()> {
+        let region = Region::parse(region).ok().context("region")?;
+        let mut todo = stream::iter(numbers)
+            .map(|i| {
+                let answers = Arc::clone(&self.answers);
+                async move {
+                    let submission = Submission {
+                        source: "bench".to_owned(),
+                        request_id: format!("r{i}"),
+                        request_sha256: [u8::try_from(i % 251)?; 32],
+                        service: Service::ID_CARD_RENEWAL,
+                        form: form(i, region)?,
+                        attachments: vec![Picture {
+                            which: Attachment::Photo,
+                            media_type: "image/jpeg".to_owned(),
+                            bytes: vec![7; 2000],
+                        }],
+                    };
+                    answers.open_case(submission).await?;
+                    anyhow::Ok(())
+                }
+            })
+            .buffer_unordered(64);
+        while let Some(done) = todo.next().await {
+            done?;
+        }
+        Ok(())
+    }
+
+    /// Answers every hold once, a moment after it was made, until so many cases have ended or the time is up; where
+    /// `leave` says so, the last hold of a case is left unanswered and counts as its end. Returns how many ended.
+    pub async fn answer(
+        &self,
+        running: &mut Running,
+        applications: u64,
+        within: Duration,
+        leave: impl Fn(Uuid) -> bool,
+    ) -> Result<u64> {
+        let began = Instant::now();
+        let mut seen = HashSet::new();
+        let mut ended = 0;
+        let places = Arc::new(Semaphore::new(512));
+        let mut bringing: JoinSet<Result<()>> = JoinSet::new();
+        while ended < applications || !bringing.is_empty() {
+            anyhow::ensure!(!running.tasks.is_empty(), "the stages have ended");
+            tokio::select! {
+                heard = running.heard.recv() => match heard.context("nobody tells any more")? {
+                    // a settle that is tried again tells it again
+                    heard if !seen.insert(heard) => {}
+                    Heard::Ended(_) => ended += 1,
+                    Heard::Held(case, "issuance") if leave(case) => ended += 1,
+                    Heard::Held(case, stage) => {
+                        let (answers, places) = (Arc::clone(&self.answers), Arc::clone(&places));
+                        bringing.spawn(async move {
+                            tokio::time::sleep(ANSWERS_AFTER).await;
+                            let _place = places.acquire_owned().await?;
+                            answers.bring(arrival(case, stage)?).await?;
+                            Ok(())
+                        });
+                    }
+                },
+                Some(brought) = bringing.join_next() => brought??,
+                () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            }
+            if began.elapsed() > within {
+                bringing.shutdown().await;
+                return Ok(ended);
+            }
+        }
+        Ok(ended)
+    }
+
+    /// Closed cases, once the last settle has been committed.
+    async fn closed(&self, wanted: u64) -> Result<u64> {
+        let began = Instant::now();
+        loop {
+            let closed =
+                sqlx::query_scalar::<_, i64>("SELECT count(*) FROM cases WHERE how = 'closed' AND region = 'KZ-75'")
+                    .fetch_one(&self.pool)
+                    .await?;
+            let closed = u64::try_from(closed)?;
+            if closed >= wanted || began.elapsed() > Duration::from_secs(5) {
+                return Ok(closed);
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Settles that became true, by the engine's own count.
+    pub fn settles(&self) -> Result<u64> {
+        let page = self.metrics.page()?;
+        let lines = page.lines().filter(|l| l.starts_with("kezek_settled_total{"));
+        Ok(lines.filter_map(|l| l.rsplit_once(' ')?.1.parse::<f64>().ok()).sum::<f64>() as u64)
+    }
+
+    /// The hops' times so far.
+    pub fn hops(&self) -> Result<Buckets> {
+        Buckets::read(&self.metrics, "kezek_hop_seconds", "")
+    }
+
+    /// Opens cases with the numbers from `first` on, then carries all of them to their ends while the clock runs.
+    pub async fn carry(&self, what: &str, first: u64, applications: u64) -> Result<Measured> {
+        let patience = Duration::from_secs(120 + applications / 20);
+        let before = self.closed(0).await?;
+        self.open(first..first + applications, "KZ-75").await?;
+        let mut running = self.start();
+        let settled = self.settles()?;
+        let m = measured(what, &self.pool, async {
+            let ended = self.answer(&mut running, applications, patience, |_| false).await?;
+            anyhow::ensure!(ended == applications, "{ended} of {applications} applications got through");
+            let closed = self.closed(before + applications).await? - before;
+            anyhow::ensure!(closed == applications, "{closed} of {applications} applications are closed");
+            Ok(self.settles()? - settled)
+        })
+        .await?;
+        running.stop().await;
+        Ok(m)
+    }
+
+    /// Cases at a constant arrival rate; all are opened before, so that the door's work is not in the figure. Returns
+    /// what the run measured, the hops' times, and whether all got through.
+    pub async fn paced(&self, what: &str, pace: Pace) -> Result<(Measured, Buckets, bool)> {
+        self.open(0..pace.total(), "KZ-75").await?;
+        self.vhost.purge().await?;
+        let ids: Vec<Uuid> = sqlx::query_scalar("SELECT id FROM cases ORDER BY id").fetch_all(&self.pool).await?;
+        let mut jobs = kezek_store::jobs::list(&self.pool, &ids).await?;
+        let mut running = self.start();
+        // until every stage consumes
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let mut before = self.hops()?;
+        let mut all = false;
+        let m = measured(what, &self.pool, async {
+            let sending = pace.run(self.engine.clock().real(), async |group| {
+                let rows: Vec<_> = group
+                    .into_iter()
+                    .filter_map(|(i, due)| {
+                        let job = jobs.remove(ids.get(usize::try_from(i).ok()?)?)?;
+                        let mut row = self.engine.message(&job, None, false);
+                        row.headers.as_object_mut()?.insert("time".to_owned(), Value::String(due.to_string()));
+                        Some(row)
+                    })
+                    .collect();
+                let sent = self.engine.publisher().confirmed(&rows).await;
+                anyhow::ensure!(sent.len() == rows.len(), "the broker did not take every message");
+                Ok(())
+            });
+            let warming = async {
+                tokio::time::sleep(WARM).await;
+                self.hops()
+            };
+            let answering = self.answer(&mut running, pace.total(), pace.length() * 2, |_| false);
+            let (sent, warm, ended) = tokio::join!(sending, warming, answering);
+            sent?;
+            before = warm?;
+            all = ended? == pace.total();
+            self.settles()
+        })
+        .await?;
+        running.stop().await;
+        Ok((m, self.hops()?.since(&before), all))
+    }
+
+    /// Empties the queues.
+    pub async fn close(self) -> Result<()> {
+        self.vhost.purge().await
+    }
 }
 
 fn form(i: u64, region: Region) -> Result<Form> {
@@ -151,40 +323,6 @@ fn form(i: u64, region: Region) -> Result<Form> {
         language: Language::Kk,
         filled_at: now,
     })
-}
-
-/// Answers every hold once, until every case is closed.
-async fn answer_all(answers: &Arc<dyn Answers>, pool: &PgPool, applications: u64) -> Result<()> {
-    let mut idle = 0;
-    loop {
-        let held = sqlx::query_as::<_, (Uuid, String)>(
-            "SELECT h.case_id, h.stage FROM holds h
-             WHERE NOT EXISTS (SELECT FROM arrivals a WHERE a.case_id = h.case_id AND a.stage = h.stage) LIMIT 2000",
-        )
-        .fetch_all(pool)
-        .await?;
-        if held.is_empty() {
-            idle += 1;
-            let closed =
-                sqlx::query_scalar::<_, i64>("SELECT count(*) FROM cases WHERE how = 'closed'").fetch_one(pool).await?;
-            if u64::try_from(closed)? == applications {
-                return Ok(());
-            }
-            anyhow::ensure!(idle < 3000, "nothing moves any more");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-            continue;
-        }
-        idle = 0;
-        let mut todo = stream::iter(held)
-            .map(|(case, stage)| {
-                let answers = Arc::clone(answers);
-                async move { answers.bring(arrival(case, &stage)?).await.map_err(anyhow::Error::from) }
-            })
-            .buffer_unordered(512);
-        while let Some(done) = todo.next().await {
-            done?;
-        }
-    }
 }
 
 fn arrival(case: Uuid, stage: &str) -> Result<Arrival> {

@@ -7,13 +7,41 @@ use kezek_domain::lifecycle::Closing;
 use kezek_domain::{Coupon, Service, Tiyn};
 use kezek_stage::{
     Answer, Attempt, Booking, Case, ConfigError, Fault, File, Flow, FlowError, Hold, Kit, Marks, Money, NoAnswer,
-    Outcome, SectionDraft, Shape, Stage, Step, Turn,
+    Outcome, SectionDraft, Settled, Shape, Stage, Step, Turn,
 };
+use kezek_store::Permit;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc::UnboundedSender;
+use uuid::Uuid;
 
 pub const NAMES: [&str; 6] = ["intake", "exemption", "payment", "review", "production", "issuance"];
 pub const DUTY: Tiyn = Tiyn(78_640);
+
+/// What the outside world hears of a turn that becomes true.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Heard {
+    /// The case waits at the stage for its answer.
+    Held(Uuid, &'static str),
+    /// The last stage is done with the case.
+    Ended(Uuid),
+}
+
+static HEARD: Mutex<Option<UnboundedSender<Heard>>> = Mutex::new(None);
+static SLOW: AtomicU64 = AtomicU64::new(0);
+
+/// Who hears of turns from now on.
+pub fn tell(listener: Option<UnboundedSender<Heard>>) {
+    *HEARD.lock().unwrap_or_else(PoisonError::into_inner) = listener;
+}
+
+/// How long every attempt's work takes from now on.
+pub fn work_takes(time: Duration) {
+    SLOW.store(u64::try_from(time.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+}
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Job {}
@@ -139,7 +167,26 @@ macro_rules! stage {
                 Ok(Self)
             }
             async fn work(&self, _: &Job, file: &File<Self>, a: &Attempt) -> Result<Turn<Self>, Fault> {
+                let slow = SLOW.load(Ordering::Relaxed);
+                if slow > 0 {
+                    tokio::time::sleep(Duration::from_millis(slow)).await;
+                }
                 work(file, a.now(), $holds)
+            }
+            async fn record(&self, won: &[Settled<'_, Self>], _: &mut Permit<'_>) -> Result<(), Fault> {
+                let listener = HEARD.lock().unwrap_or_else(PoisonError::into_inner);
+                let Some(listener) = listener.as_ref() else { return Ok(()) };
+                for settled in won {
+                    let case = settled.case.id.0;
+                    let heard = match settled.turn {
+                        Turn::Hold(_) => Heard::Held(case, $label),
+                        Turn::Done(Ended::Issued(_)) => Heard::Ended(case),
+                        Turn::Done(_) | Turn::Again(_) => continue,
+                    };
+                    // nobody listens any more: the run is over
+                    let _ = listener.send(heard);
+                }
+                Ok(())
             }
             async fn answer(&self, _: &$answer, _: &Job, file: &File<Self>, _: &Attempt) -> Result<Turn<Self>, Fault> {
                 Ok(Turn::Done(if $label == "issuance" {
