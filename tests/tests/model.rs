@@ -19,7 +19,7 @@
 //! | a Hold's settle | `holds::put` and `arrivals::wake`; a retry and a park are settles too (`after_fault`) |
 //! | `PutToWait` | `Engine::settle_early`; under the settle's lock `draft_unheld_answer` |
 //! | `Publish`, `Confirm`, `PublishLost`, `ConfirmLost` | `Engine::send`, `Publisher::confirmed` |
-//! | `DeleteOutbox` | `Engine::flush_confirmed`, and `take_confirmed` in the next settle |
+//! | `DeleteOutbox` | `Engine::flush_confirmed` |
 //! | `Ack` | `room::ack`, after commit and confirm |
 //! | `Sweep`, `SweepEarly` | `housekeeping::outbox_round`; `SweepEarly` while a slow worker has the row |
 //! | `Deadline`, `Lapse` | the business clock; `housekeeping::lapse_round` with `holds::take_due` |

@@ -154,7 +154,7 @@ struct Inner {
     flows: HashMap<(String, u32), Arc<Flow>>,
     effects: Arc<StoredEffects>,
     arriving: Gather<Arrival, Result<Brought, DoorError>>,
-    // confirmed rows whose deletion goes with the next settle
+    // confirmed rows that are still to be deleted
     confirmed: Mutex<Vec<Uuid>>,
     outbox_ages: Mutex<HashMap<String, Duration>>,
     paused: Mutex<HashSet<String>>,
@@ -410,20 +410,15 @@ impl Engine {
         let confirmed = self.publisher().confirmed(rows).await;
         self.0.confirmed.lock().unwrap_or_else(PoisonError::into_inner).extend(confirmed);
     }
-    pub(crate) fn take_confirmed(&self) -> Vec<Uuid> {
-        std::mem::take(&mut *self.0.confirmed.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-    pub(crate) fn put_back_confirmed(&self, ids: Vec<Uuid>) {
-        self.0.confirmed.lock().unwrap_or_else(PoisonError::into_inner).extend(ids);
-    }
-    /// Deletes the rows that were confirmed since the last settle.
+    /// Deletes the rows that were confirmed since the last time; housekeeping does so twice a second. A process that
+    /// is killed before leaves them to the sweeper, which sends them once more: their tickets are consumed.
     ///
     /// # Errors
     /// Where the database fails; the rows are kept in mind for the next time.
     pub async fn flush_confirmed(&self) -> Result<(), StoreError> {
-        let ids = self.take_confirmed();
+        let ids = std::mem::take(&mut *self.0.confirmed.lock().unwrap_or_else(PoisonError::into_inner));
         if let Err(error) = outbox::delete(self.pool(), &ids).await {
-            self.put_back_confirmed(ids);
+            self.0.confirmed.lock().unwrap_or_else(PoisonError::into_inner).extend(ids);
             return Err(error);
         }
         Ok(())

@@ -19,7 +19,7 @@ use kezek_store::holds::HoldRow;
 use kezek_store::jobs::JobRow;
 use kezek_store::outbox::OutboxRow;
 use kezek_store::side_messages::SideRow;
-use kezek_store::{StoreError, arrivals, cases, dead_letters, jobs, mint, outbox};
+use kezek_store::{StoreError, arrivals, cases, dead_letters, jobs, mint};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::marker::PhantomData;
@@ -166,15 +166,7 @@ impl Engine {
         drop(won);
         let named = || batch.iter().map(|f| f.subject).collect();
         points::reached(Point::BeforeCommit, S::NAME, named).await;
-        let confirmed = self.take_confirmed();
-        let finished = match outbox::delete(&mut *permit.connection(), &confirmed).await {
-            Ok(()) => tx.commit().await.map_err(StoreError::from),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = finished {
-            self.put_back_confirmed(confirmed);
-            return Err(error);
-        }
+        tx.commit().await?;
         points::reached(Point::Committed, S::NAME, named).await;
         Ok(Settlement { rows: draft.rows, fates })
     }

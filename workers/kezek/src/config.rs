@@ -235,8 +235,7 @@ impl Config {
         let stages = e.unseen.iter().map(|(stage, seconds)| (format!("engine.unseen.{stage}"), *seconds));
         for (key, seconds) in stages.chain([("engine.unseen_seconds".to_owned(), e.unseen_seconds)]) {
             if seconds < least {
-                let what =
-                    format!("half of it must hold two attempts, one after the other; give at least {least}");
+                let what = format!("half of it must hold two attempts, one after the other; give at least {least}");
                 return against(&key, "engine.work_seconds", &what);
             }
         }
