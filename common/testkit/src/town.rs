@@ -5,6 +5,7 @@
 
 mod founding;
 mod joined;
+pub mod mortal;
 mod people;
 mod process;
 mod watch;
@@ -18,17 +19,21 @@ use crate::database::{Database, Servers};
 use crate::vhosts::Vhost;
 use anyhow::{Context as _, Result, bail, ensure};
 use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
 use kezek::doors::gateway;
 use kezek::pipeline;
 use kezek_runtime::{Engine, Limits, Room, clock_round, housekeeping};
 use kezek_sandbox::{Options, Running};
-use kezek_stage::Clock;
+use kezek_stage::{Answers, Clock};
 use kezek_store::checks::{Asked, Checked, Journals, check};
 use kezek_store::{clock, connect};
 use secrecy::SecretString;
 use sqlx::PgPool;
 use std::collections::{BTreeMap, HashSet};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -78,6 +83,8 @@ pub struct Town {
     pub owner: PgPool,
     /// The virtual host.
     pub vhost: Vhost,
+    /// The engine's side of the doors.
+    pub answers: Arc<dyn Answers>,
     doors: Router,
     rooms: Vec<Arc<dyn Room>>,
     workers: Workers,
@@ -86,6 +93,8 @@ pub struct Town {
     plan: Blueprint,
     settings: (Limits, Clock),
     processes: AtomicU64,
+    deaf: Arc<AtomicBool>,
+    housekeeping: Mutex<Option<AtWork>>,
     // last: dropped after the pools that hold connections to it
     _database: Database,
 }
@@ -141,17 +150,19 @@ impl Town {
         let from =
             gateway::Config { sender_id: SANDBOX.0.to_owned(), password: SecretString::from(SANDBOX.1.to_owned()) };
         let callback = gateway::routes(Arc::clone(&answers), engine.keyring().clone(), from);
+        let deaf = Arc::new(AtomicBool::new(false));
+        let callback = callback.layer(from_fn_with_state(Arc::clone(&deaf), hear));
         let until = workers.leave.clone();
         tasks.spawn(async move {
             axum::serve(listener, callback).with_graceful_shutdown(async move { until.cancelled().await }).await
         });
-        tasks.spawn(housekeeping(engine.clone(), workers.leave.clone()));
 
         let town = Self {
             engine,
             sandbox,
             owner,
             vhost,
+            answers,
             doors,
             rooms,
             workers,
@@ -160,8 +171,11 @@ impl Town {
             plan,
             settings: (founding.limits, founding.clock),
             processes: AtomicU64::new(0),
+            deaf,
+            housekeeping: Mutex::default(),
             _database: database,
         };
+        town.keeps_house();
         for stage in pipeline::names() {
             if !founding.closed.contains(&stage) {
                 town.opens(stage)?;
@@ -209,6 +223,37 @@ impl Town {
         let line = pipeline::STAGES.iter().find(|l| l.name() == stage).context("no such stage")?;
         let queues = line.shape().queues();
         self.vhost.consumers(queues.first().context("no queue")?).await
+    }
+
+    /// The town's process sweeps, lapses and counts.
+    pub fn keeps_house(&self) {
+        let stop = self.workers.leave.child_token();
+        let task = self.tasks.spawn(housekeeping(self.engine.clone(), stop.clone()));
+        *self.housekeeping.lock().unwrap_or_else(PoisonError::into_inner) = Some(AtWork { stop, task });
+    }
+
+    /// It does not any more: another process has to.
+    ///
+    /// # Errors
+    /// Where it does not stop in time.
+    pub async fn keeps_no_house(&self) -> Result<()> {
+        let house = self.housekeeping.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(AtWork { stop, task }) = house else { return Ok(()) };
+        stop.cancel();
+        tokio::time::timeout(STOPS_WITHIN, task).await.context("the housekeeping did not stop")??;
+        Ok(())
+    }
+
+    /// Whether what outside systems report is refused: they try again until it is not.
+    pub fn hears(&self, hears: bool) {
+        self.deaf.store(!hears, Ordering::SeqCst);
+    }
+
+    /// The blueprint of one more process of the town.
+    fn another_process(&self) -> Blueprint {
+        let number = self.processes.fetch_add(1, Ordering::SeqCst) + 1;
+        let seed = self.plan.seed.wrapping_mul(1_000_003).wrapping_add(number);
+        Blueprint { seed, connections: (4, 1), ..self.plan.clone() }
     }
 
     /// The stages that do not run.
@@ -309,6 +354,14 @@ impl Town {
         }
         Ok(())
     }
+}
+
+/// What outside systems report comes in, unless nobody hears.
+async fn hear(State(deaf): State<Arc<AtomicBool>>, request: Request, next: Next) -> Response {
+    if deaf.load(Ordering::SeqCst) {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    next.run(request).await
 }
 
 /// What the engine logs is shown where `KEZEK_TEST_LOG` names a filter, e.g. `info`.

@@ -3,10 +3,14 @@
 //! what the outside systems did, are the same.
 
 mod after;
+mod answers;
+mod coverage;
+mod cuts;
 mod letters;
 mod record;
 mod way;
 
+pub use coverage::Coverage;
 pub use record::Record;
 
 use crate::town::{Founding, Town};
@@ -14,10 +18,13 @@ use anyhow::{Context as _, Result, bail, ensure};
 use kezek::pipeline;
 use kezek_domain::CaseId;
 use kezek_runtime::Line;
+use kezek_runtime::points::{Armed, Meeting, Point, Then, arm, disarm};
 use kezek_stage::SubjectKind;
 use kezek_store::jobs::{self, JobRow};
 use kezek_store::outbox::OutboxRow;
 use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use uuid::Uuid;
 
 /// Bytes that are no job of any stage; no JSON either.
@@ -36,6 +43,10 @@ enum Ordeal {
     TwoWorkers,
     /// It comes again after its settle.
     AfterCommit,
+    /// A message of an earlier ticket comes before it.
+    Stale,
+    /// A message of a later ticket comes before it: the database is behind the broker.
+    Future,
     /// Its bytes cannot be read; an operator replays the letter.
     Undecodable,
     /// It was written by an older worker.
@@ -45,10 +56,12 @@ enum Ordeal {
 }
 
 impl Ordeal {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::None,
         Self::SameBatch,
         Self::AfterCommit,
+        Self::Stale,
+        Self::Future,
         Self::Undecodable,
         Self::Older,
         Self::Newer,
@@ -63,8 +76,7 @@ impl Ordeal {
 /// What the stage, or the engine around it, did not stand.
 pub async fn stands(line: &Line) -> Result<()> {
     let stage = line.name();
-    let founding = Founding { people: 450, ..Founding::default() }.closed(stage);
-    let town = Town::founded(founding).await?;
+    let town = Town::founded(founding(0, stage)).await?;
     let town = match line.subject() {
         SubjectKind::Case => messages(town, line, way::reach(line.name())).await,
         SubjectKind::SideMessage => messages(town, line, way::Reach::Submitted).await,
@@ -94,12 +106,7 @@ async fn messages(town: Town, line: &Line, reach: way::Reach) -> Result<Town> {
     }
     // what lies in the queue is taken away; each case's message comes back as its ordeal wants it
     town.vhost.purge_some(&line.shape().queues()).await?;
-    for before in &tried {
-        for job in &before.jobs {
-            send(&town, before.ordeal, job).await?;
-        }
-    }
-    town.opens(stage)?;
+    together(&town, stage, &tried).await?;
     for before in &tried {
         after::after(&town, line, before).await.with_context(|| format!("{:?}", before.ordeal))?;
     }
@@ -110,6 +117,41 @@ async fn messages(town: Town, line: &Line, reach: way::Reach) -> Result<Town> {
     town.rest().await?;
     compare(&town, &tried).await?;
     Ok(town)
+}
+
+/// Opens the stage so that everything but the first case's messages is read as one batch: the room is stopped with
+/// those in hand until all others have come. One batch has each job of [`Ordeal::SameBatch`] more than once.
+async fn together(town: &Town, stage: &str, tried: &[Before]) -> Result<()> {
+    let ids = |before: &Before| before.jobs.iter().map(|j| j.subject_id).collect::<Vec<Uuid>>();
+    let armed =
+        |subjects, then| Armed { point: Point::Taken, stage: Some(stage.to_owned()), subjects, passing: 0, then };
+    let (first, others) = tried.split_first().context("nothing is tried")?;
+    let stopped = Meeting::of(2);
+    arm(armed(ids(first), Then::Meet(stopped.clone())));
+    let same = others.iter().find(|b| b.ordeal == Ordeal::SameBatch).context("no batch is tried")?;
+    let most = Arc::new(AtomicUsize::new(0));
+    arm(armed(ids(same), Then::Count(Arc::clone(&most))));
+    let received = town.engine.metrics().received.with_label_values(&[stage]);
+    for job in &first.jobs {
+        send(town, first.ordeal, job).await?;
+    }
+    town.opens(stage)?;
+    town.until("the room to be stopped", async || Ok((stopped.come() >= 1).then_some(()))).await?;
+    let mut sent = u64::try_from(first.jobs.len())?;
+    for before in others {
+        for job in &before.jobs {
+            sent += send(town, before.ordeal, job).await?;
+        }
+    }
+    town.until("all messages to wait behind it", async || Ok((received.get() >= sent).then_some(()))).await?;
+    stopped.join().await;
+    let ended =
+        town.until("the batch to be read", async || Ok((most.load(Ordering::Relaxed) >= 1).then_some(()))).await;
+    disarm(&[ids(first), ids(same)].concat());
+    ended?;
+    let most = most.load(Ordering::Relaxed);
+    ensure!(most == 3, "one batch had a job {most} times, not three times");
+    Ok(())
 }
 
 /// The rows of the jobs that wait before the stage for a case.
@@ -139,7 +181,8 @@ fn header(row: &mut OutboxRow, name: &str, text: &str) {
     row.headers[name] = json!(text);
 }
 
-async fn send(town: &Town, ordeal: Ordeal, job: &JobRow) -> Result<()> {
+/// Sends what the ordeal makes of a job's message; how many messages.
+async fn send(town: &Town, ordeal: Ordeal, job: &JobRow) -> Result<u64> {
     let message = || town.engine.message(job, None, false);
     let rows = match ordeal {
         Ordeal::None | Ordeal::AfterCommit => vec![message()],
@@ -148,6 +191,10 @@ async fn send(town: &Town, ordeal: Ordeal, job: &JobRow) -> Result<()> {
             let first = message();
             vec![first.clone(), first, message()]
         }
+        Ordeal::Stale => {
+            vec![town.engine.message(&JobRow { ticket: job.ticket - 1, ..job.clone() }, None, false), message()]
+        }
+        Ordeal::Future => vec![town.engine.message(&JobRow { ticket: job.ticket + 7, ..job.clone() }, None, false)],
         Ordeal::Undecodable => {
             let mut row = message();
             row.body = RUBBISH.to_vec();
@@ -170,7 +217,8 @@ async fn send(town: &Town, ordeal: Ordeal, job: &JobRow) -> Result<()> {
             vec![row]
         }
     };
-    publish(town, &rows).await
+    publish(town, &rows).await?;
+    Ok(rows.len() as u64)
 }
 
 /// The messages of before come once more, after everything was settled; those of answers too.
@@ -221,9 +269,18 @@ async fn two_workers(town: &Town, line: &Line, reach: &way::Reach) -> Result<Bef
     town.until("two workers to take", async || Ok((town.consumers(stage).await? >= 2).then_some(()))).await?;
     let stale = town.engine.metrics().stale.with_label_values(&[stage]);
     let duplicates = stale.get() + 2 * before.jobs.len() as u64;
-    for job in &before.jobs {
+    // neither begins before the other has read the same file
+    let meetings: Vec<Meeting> = before.jobs.iter().map(|_| Meeting::of(2)).collect();
+    for (job, meeting) in before.jobs.iter().zip(&meetings) {
+        let (subjects, then) = (vec![job.subject_id], Then::Meet(meeting.clone()));
+        arm(Armed { point: Point::BeforeWork, stage: Some(stage.to_owned()), subjects, passing: 0, then });
         send(town, Ordeal::TwoWorkers, job).await?;
     }
+    let met = town
+        .until("both workers to have the same job", async || Ok(meetings.iter().all(|m| m.come() >= 2).then_some(())))
+        .await;
+    disarm(&before.jobs.iter().map(|j| j.subject_id).collect::<Vec<_>>());
+    met?;
     town.until("all but one of them to be duplicates", async || Ok((stale.get() >= duplicates).then_some(()))).await?;
     Ok(before)
 }
@@ -238,9 +295,54 @@ async fn compare(town: &Town, tried: &[Before]) -> Result<()> {
             bail!("{:?} ends otherwise than a clean run:\n{}", before.ordeal, clean.difference(&record));
         }
     }
+    no_conflicts(town)
+}
+
+fn no_conflicts(town: &Town) -> Result<()> {
     let conflicts = town.sandbox.world.ledger().conflicts.clone();
     ensure!(conflicts.is_empty(), "outside systems were told contradictions: {conflicts:?}");
     Ok(())
+}
+
+/// Kills workers of one stage of the list at every point that its messages pass.
+///
+/// # Errors
+/// What the stage, or the engine around it, did not stand.
+pub async fn killed(line: &Line) -> Result<Coverage> {
+    let stage = line.name();
+    let town = Town::founded(founding(1, stage)).await?;
+    let done = match line.subject() {
+        SubjectKind::Case => cuts::jobs_killed(town, line, &way::reach(stage)).await,
+        SubjectKind::SideMessage => cuts::jobs_killed(town, line, &way::Reach::Submitted).await,
+        SubjectKind::Letter => letters::killed(town, line).await,
+    };
+    let (town, coverage) = done.with_context(|| format!("workers of {stage} are killed"))?;
+    town.leave_waiting().await.with_context(|| format!("after workers of {stage} were killed"))?;
+    coverage.tell("killed");
+    Ok(coverage)
+}
+
+/// Tries the answers and deadlines of one stage of the list.
+///
+/// # Errors
+/// What the stage, or the engine around it, did not stand.
+pub async fn answered(line: &Line) -> Result<Coverage> {
+    let stage = line.name();
+    let town = Town::founded(founding(2, stage)).await?;
+    let (town, coverage) =
+        answers::answered(town, line).await.with_context(|| format!("answers and deadlines of {stage}"))?;
+    town.leave_waiting().await.with_context(|| format!("after answers and deadlines of {stage}"))?;
+    coverage.tell("answers and deadlines");
+    Ok(coverage)
+}
+
+/// Many people, an identity of its own, and nobody waits long for the sweeper.
+fn founding(what: u64, stage: &'static str) -> Founding {
+    // points are armed by subject, and all towns of a test program share them: no two may make the same identifiers
+    let seed = stage.bytes().fold(what, |seed, byte| seed.wrapping_mul(31).wrapping_add(u64::from(byte)));
+    let mut founding = Founding { people: 31 * 60, ..Founding::default() }.seed(seed).closed(stage);
+    founding.limits.sweep_after_seconds = 1;
+    founding
 }
 
 /// The line of a stage.

@@ -20,6 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// Advisory locks: one to make the pool, one for each place.
 const MAKING: i64 = 0x6b7a_6b02;
 const PLACE: i64 = 0x6b7a_6c00;
+/// The operators' policy by which a test limits deliveries.
+const LIMIT: &str = "trial-limit";
 
 /// The management API beyond what the product needs of it.
 #[derive(Clone)]
@@ -108,6 +110,8 @@ impl Vhost {
         amqp.set_path(&format!("/{name}"));
         let queues = topology.queues.iter().map(|q| q.name.clone()).collect();
         let vhost = Self { name, amqp: amqp.to_string(), queues, api, _lock: lock };
+        // a test that failed may have left its limit
+        vhost.limit_no_deliveries().await?;
         vhost.purge().await?;
         Ok(vhost)
     }
@@ -153,6 +157,44 @@ impl Vhost {
             .await?;
         }
         Ok(())
+    }
+
+    /// The broker gives up on a message of these queues after so many deliveries that came back.
+    ///
+    /// # Errors
+    /// Where the broker refuses, or does not apply it in time.
+    pub async fn limit_deliveries(&self, queues: &[String], most: u32) -> Result<()> {
+        let names: Vec<String> = queues.iter().map(|q| q.replace('.', "\\.")).collect();
+        let policy = json!({
+            "pattern": format!("^({})$", names.join("|")), "apply-to": "queues", "priority": 9,
+            "definition": { "delivery-limit": most },
+        });
+        self.api.ask(Method::PUT, &self.operators_policy(), Some(policy)).await?;
+        let began = Instant::now();
+        for queue in queues {
+            let path = format!("queues/{}/{queue}", self.name);
+            loop {
+                let told = self.api.ask(Method::GET, &path, None).await?.unwrap_or(Value::Null);
+                if told["operator_policy"] == LIMIT {
+                    break;
+                }
+                ensure!(began.elapsed() < SETTLES * 2, "the broker does not limit {queue}: {}", told["policy"]);
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends [`Vhost::limit_deliveries`].
+    ///
+    /// # Errors
+    /// Where the broker refuses.
+    pub async fn limit_no_deliveries(&self) -> Result<()> {
+        self.api.ask(Method::DELETE, &self.operators_policy(), None).await.map(|_| ())
+    }
+
+    fn operators_policy(&self) -> String {
+        format!("operator-policies/{}/{LIMIT}", self.name)
     }
 
     /// How many consumers a queue has.

@@ -8,6 +8,7 @@ use kezek_stage::CaseHead;
 use kezek_store::{cases, jobs};
 use sqlx::Row as _;
 use std::time::{Duration, Instant};
+use uuid::Uuid;
 
 /// Longest wait for anything.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -102,19 +103,40 @@ impl Town {
         let mut calm = 0;
         self.until("rest", async || {
             // a callback that has just been acknowledged is a row already: two calm looks are rest
-            let at_rest = self.sandbox.world.outbound.pending() == 0 && self.under_way().await? == 0;
+            let at_rest = self.sandbox.world.outbound.pending() == 0 && self.under_way(&[]).await? == 0;
             calm = if at_rest { calm + 1 } else { 0 };
             Ok((calm >= 2).then_some(()))
         })
         .await
     }
 
-    async fn under_way(&self) -> Result<i64> {
+    /// As [`Town::rest`], where what the sandbox still means to report is not waited for.
+    ///
+    /// # Errors
+    /// Where it does not come to rest.
+    pub async fn calm(&self) -> Result<()> {
+        self.calm_besides(&[]).await
+    }
+
+    /// As [`Town::calm`], where some cases wait for a message that was taken away.
+    ///
+    /// # Errors
+    /// Where it does not come to rest.
+    pub async fn calm_besides(&self, waiting: &[Uuid]) -> Result<()> {
+        let mut calm = 0;
+        self.until("calm", async || {
+            calm = if self.under_way(waiting).await? == 0 { calm + 1 } else { 0 };
+            Ok((calm >= 3).then_some(()))
+        })
+        .await
+    }
+
+    async fn under_way(&self, besides: &[Uuid]) -> Result<i64> {
         let closed = self.not_running();
         let letters = !closed.iter().any(|s| s == "recovery");
         let row = sqlx::query(
             "SELECT (SELECT count(*) FROM outbox WHERE set_aside_at IS NULL)
-                  + (SELECT count(*) FROM cases WHERE how = 'moving' AND stage <> ALL ($1))
+                  + (SELECT count(*) FROM cases WHERE how = 'moving' AND stage <> ALL ($1) AND id <> ALL ($3))
                   + (SELECT count(*) FROM arrivals WHERE state = 'moving' AND stage <> ALL ($1))
                   + (SELECT count(*) FROM side_messages s JOIN jobs j ON j.subject_id = s.id
                      WHERE s.state = 'moving' AND j.stage <> ALL ($1))
@@ -129,6 +151,7 @@ impl Town {
         )
         .bind(&closed)
         .bind(letters)
+        .bind(besides)
         .fetch_one(&self.owner)
         .await?;
         Ok(row.try_get("n")?)

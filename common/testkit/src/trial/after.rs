@@ -12,7 +12,8 @@ use uuid::Uuid;
 pub(super) async fn after(town: &Town, line: &Line, before: &Before) -> Result<()> {
     for job in &before.jobs {
         match before.ordeal {
-            Ordeal::None | Ordeal::SameBatch | Ordeal::AfterCommit | Ordeal::TwoWorkers => {}
+            Ordeal::None | Ordeal::SameBatch | Ordeal::AfterCommit | Ordeal::Stale | Ordeal::TwoWorkers => {}
+            Ordeal::Future => future(town, job).await?,
             Ordeal::Undecodable => replayed(town, job, &["undecodable"], Some(RUBBISH)).await?,
             Ordeal::Older => older(town, line, job).await?,
             Ordeal::Newer => newer(town, job).await?,
@@ -31,7 +32,22 @@ async fn older(town: &Town, line: &Line, job: &JobRow) -> Result<()> {
             Ok(letter_of(town, job).await?.map(|_| false))
         })
         .await?;
-    if done { Ok(()) } else { replayed(town, job, &["too-old-message", "undecodable"], None).await }
+    if done { Ok(()) } else { replayed(town, job, &["too-old-message"], None).await }
+}
+
+/// A message from the future: the database is behind the broker. It is kept for the operators, its case is untouched,
+/// and goes on with the message that it waits for.
+async fn future(town: &Town, job: &JobRow) -> Result<()> {
+    let (id, cause, _) = town.until("a letter that keeps what came", async || letter_of(town, job).await).await?;
+    ensure!(cause == "ahead-of-database", "the letter says {cause}");
+    let now = jobs::list(&town.owner, &[job.subject_id]).await?.remove(&job.subject_id).context("the job is gone")?;
+    let same = (now.ticket, now.attempt, now.visit, &now.stage) == (job.ticket, job.attempt, job.visit, &job.stage);
+    ensure!(same, "a ticket from the future has changed something: {now:?}");
+    ensure!(stands_at(town, job).await?, "a ticket from the future has moved its subject");
+    let replayed = desk::replay(&town.engine, id, "trial", "the trial").await;
+    ensure!(matches!(replayed, Err(desk::DeskError::GoneOn(_))), "it was replayed: {replayed:?}");
+    desk::discard(&town.engine, id, "trial", "the database was restored", desk::CaseEnd::Leave).await?;
+    publish(town, &[town.engine.message(job, None, false)]).await
 }
 
 /// A letter of the job has come, with its bytes; its replay finishes and closes it.

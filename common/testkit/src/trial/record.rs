@@ -23,7 +23,9 @@ const ROWS: &[(&str, &str)] = &[
     ),
     (
         "jobs",
-        "SELECT concat_ws(' ', subject, stage, visit, kind, version, mode, attempt, letter_id IS NULL,
+        "SELECT concat_ws(' ', subject, stage, visit, kind, version, mode,
+                -- an ended notice keeps what it took; a case's next job begins anew
+                CASE WHEN subject <> 'side-message' THEN attempt END, letter_id IS NULL,
                 CASE WHEN subject = 'arrival' THEN '' ELSE body::text END) FROM jobs WHERE case_id = $1",
     ),
     (
@@ -51,7 +53,10 @@ const ROWS: &[(&str, &str)] = &[
         "outbox",
         "SELECT concat_ws(' ', o.exchange, o.routing_key) FROM outbox o JOIN jobs j USING (subject_id) WHERE j.case_id = $1",
     ),
-    ("dead_letters", "SELECT concat_ws(' ', state, stage) FROM dead_letters WHERE case_id = $1 AND state <> 'closed'"),
+    (
+        "dead_letters",
+        "SELECT concat_ws(' ', state, stage) FROM dead_letters WHERE case_id = $1 AND state NOT IN ('closed', 'discarded')",
+    ),
 ];
 
 impl Record {
@@ -83,6 +88,31 @@ impl Record {
             }
         }
         Ok(Self(record))
+    }
+
+    /// The same without some tables.
+    #[must_use]
+    pub fn without(&self, tables: &[&str]) -> Self {
+        Self(
+            self.0.iter().filter(|(t, _)| !tables.contains(&t.as_str())).map(|(t, r)| (t.clone(), r.clone())).collect(),
+        )
+    }
+
+    /// The same without what outside systems do by themselves, sooner or later: pay, make, pay back.
+    #[must_use]
+    pub fn asked(&self) -> Self {
+        let keep: &[(&str, &[usize])] =
+            &[("outside: orders", &[0, 2]), ("outside: confirmations", &[0, 1, 2]), ("outside: cards", &[0, 1])];
+        let mut all = self.0.clone();
+        for (table, columns) in keep {
+            for row in all.get_mut(*table).into_iter().flatten() {
+                let whole: Value = serde_json::from_str(row).unwrap_or(Value::Null);
+                // an order that was withdrawn was withdrawn by us
+                let withdrawn = *table == "outside: orders" && whole[1] == "withdrawn";
+                *row = json!([columns.iter().map(|c| &whole[*c]).collect::<Vec<_>>(), withdrawn]).to_string();
+            }
+        }
+        Self(all)
     }
 
     /// What another has otherwise, line by line.

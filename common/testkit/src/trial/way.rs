@@ -25,6 +25,14 @@ pub(super) fn reach(stage: &str) -> Reach {
     Reach::Plans(plans)
 }
 
+/// As [`reach`], with citizens whom nobody outside answers for: what is answered is the trial's.
+pub(super) fn reach_unanswered(stage: &str) -> Reach {
+    if stage == "payment" {
+        return Reach::Plans(vec![Plan::Unpaid]);
+    }
+    reach(stage)
+}
+
 /// Brings so many cases of one plan before a closed stage.
 pub(super) async fn bring(town: &Town, stage: &str, reach: &Reach, count: usize) -> Result<Vec<CaseId>> {
     let plans = match reach {
