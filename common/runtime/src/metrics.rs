@@ -115,7 +115,7 @@ impl Metrics {
             stale: counter("kezek_stale_total", "Messages whose ticket had been consumed: duplicates", &["stage"])?,
             faults: counter("kezek_faults_total", "Faults by kind and cause", &["stage", "kind", "cause"])?,
             retries: counter("kezek_retries_total", "Fresh publications into the ladder", &["stage", "rung"])?,
-            batch_size: histogram("kezek_batch_size", "Turns settled in one transaction", 1.0, 9, &["stage"])?,
+            batch_size: histogram("kezek_batch_size", "Turns settled in one transaction", 1.0, 11, &["stage"])?,
             work_seconds: histogram("kezek_work_seconds", "Time of one attempt's work", 0.0005, 16, &["stage"])?,
             settle_seconds: histogram(
                 "kezek_settle_seconds",

@@ -100,7 +100,7 @@ async fn fill(owner: &PgPool, copies: i64) -> Result<()> {
 async fn copying(owner: &PgPool, table: &str) -> Result<String> {
     let columns: Vec<(String, String)> = sqlx::query_as(
         "SELECT quote_ident(column_name), data_type::text FROM information_schema.columns
-         WHERE table_schema = 'public' AND table_name = $1 ORDER BY ordinal_position",
+         WHERE table_schema = 'public' AND table_name = $1 AND is_generated = 'NEVER' ORDER BY ordinal_position",
     )
     .bind(table)
     .fetch_all(owner)
