@@ -229,7 +229,8 @@ async fn a_notice_that_ended_in_doubt_is_a_fact_and_no_violation() -> Result<()>
         NOTICE,
         "UPDATE side_messages SET state = 'ended', outcome = 'sent-in-doubt', ended_at = now()",
         "INSERT INTO effects (key, case_id, stage, system, operation, intended_at)
-         SELECT 'sms/' || id, case_id, 'notice', 'sms', 'send', now() - interval '1 hour' FROM side_messages",
+         SELECT format('sms/%s/%s.%s.%s', case_id, kind, stage, visit), case_id, 'notice', 'sms', 'send',
+                now() - interval '1 hour' FROM side_messages",
     ])
     .await?;
     ensure!(checked.sound() && checked.facts["notices_in_doubt"] == 1, "{checked:?}");

@@ -12,5 +12,7 @@ mod holding;
 mod journeys;
 #[path = "engine/mortal.rs"]
 mod mortal;
+#[path = "engine/lost_future.rs"]
+mod lost_future;
 #[path = "engine/trial.rs"]
 mod trial;

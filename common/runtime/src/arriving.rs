@@ -16,7 +16,7 @@ use kezek_store::cases::{CaseMove, CaseRow};
 use kezek_store::jobs::JobRow;
 use kezek_store::ledger::NewPosting;
 use kezek_store::outbox::OutboxRow;
-use kezek_store::{Class, Permit, StoreError, arrivals, cases, holds, jobs, journal, ledger, mint, outbox};
+use kezek_store::{Class, Permit, StoreError, arrivals, bounded, cases, holds, jobs, journal, ledger, mint, outbox};
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
@@ -66,7 +66,7 @@ impl Engine {
         let mut todo: Vec<(Vec<usize>, u8)> = rounds(batch).into_iter().rev().map(|round| (round, 0)).collect();
         while let Some((mut part, tries)) = todo.pop() {
             let arrivals: Vec<&Arrival> = part.iter().filter_map(|i| batch.get(*i)).collect();
-            match self.bring_together(&arrivals).await {
+            match bounded(self.bring_together(&arrivals)).await {
                 Ok((brought, rows)) => {
                     sent.extend(rows);
                     for (i, brought) in part.into_iter().zip(brought) {

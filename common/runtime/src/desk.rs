@@ -3,7 +3,7 @@
 
 use crate::engine::Engine;
 use crate::points::{self, Point};
-use kezek_domain::{Actor, Closing, Move, Status};
+use kezek_domain::{Actor, Closing, How, Move, Status};
 use kezek_store::dead_letters::LetterRow;
 use kezek_store::jobs::JobRow;
 use kezek_store::{StoreError, arrivals, dead_letters, jobs, mint, outbox, side_messages};
@@ -188,6 +188,33 @@ async fn resend_letters(engine: &Engine, filter: &Resend) -> Result<usize, DeskE
     engine.send(&rows).await;
     engine.flush_confirmed().await?;
     Ok(rows.len())
+}
+
+/// Parks an open case for an operator, with a letter that says why: what is known outside forbids that it goes on by
+/// itself. `false` where it is parked or closed already.
+///
+/// # Errors
+/// [`DeskError`]; nothing was changed.
+pub async fn set_aside(engine: &Engine, case: Uuid, actor: &str, cause: &str, why: &str) -> Result<bool, DeskError> {
+    let mut tx = engine.pool().begin().await.map_err(StoreError::from)?;
+    let mut permit = mint(&mut tx);
+    let Some(own) = jobs::lock(&mut permit, &[case]).await?.remove(&case) else { return Ok(false) };
+    let row = kezek_store::cases::list(&mut *permit.connection(), &[case]).await?.remove(&case);
+    let status = row.map(|row| row.status()).transpose()?;
+    if !matches!(status, Some(Status::Open { how: How::Moving | How::Held { .. }, .. })) {
+        return Ok(false);
+    }
+    let by = Actor::Operator { account: actor.to_owned() };
+    engine.move_case(&mut permit, &own, &Move::Park, "park", by, json!({ "cause": cause })).await?;
+    let next = JobRow { ticket: own.ticket + 1, mode: "job".to_owned(), letter_id: None, ..own };
+    let letter = engine.letter(&next, None, cause, why);
+    kezek_store::holds::drop_for(&mut permit, &[case]).await?;
+    jobs::update(&mut permit, &[next]).await?;
+    outbox::insert(&mut permit, std::slice::from_ref(&letter)).await?;
+    tx.commit().await.map_err(StoreError::from)?;
+    engine.send(&[letter]).await;
+    engine.flush_confirmed().await?;
+    Ok(true)
 }
 
 impl Engine {

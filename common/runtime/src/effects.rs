@@ -6,7 +6,7 @@ use kezek_domain::fault::Fault;
 use kezek_domain::{CaseId, System};
 use kezek_stage::{BoxFuture, Earlier, EffectKey, Effects};
 use kezek_store::effects::{self, Intent, Known};
-use kezek_store::{Class, StoreError};
+use kezek_store::{Class, StoreError, bounded};
 use serde_json::Value;
 use sqlx::PgPool;
 use std::sync::Arc;
@@ -69,7 +69,7 @@ impl Committed for Answered {
 /// Commits a batch; where its data is refused, each alone, so that one bad row is nobody else's fault.
 async fn commit<T: Committed>(pool: PgPool, batch: Vec<gather::Brought<T, Result<T::Done, Fault>>>) {
     let items: Vec<T> = batch.iter().map(|(item, _)| item.clone()).collect();
-    match T::together(&pool, &items).await {
+    match bounded(T::together(&pool, &items)).await {
         Ok(done) => {
             for ((_, tell), done) in batch.into_iter().zip(done) {
                 let _ = tell.send(Ok(done));
@@ -83,7 +83,7 @@ async fn commit<T: Committed>(pool: PgPool, batch: Vec<gather::Brought<T, Result
         }
         Err(_) => {
             for (item, tell) in batch {
-                let alone = T::together(&pool, std::slice::from_ref(&item)).await;
+                let alone = bounded(T::together(&pool, std::slice::from_ref(&item))).await;
                 let one = alone.map_err(Fault::from).and_then(|done| done.into_iter().next().ok_or_else(not_committed));
                 let _ = tell.send(one);
             }

@@ -8,11 +8,14 @@ use crate::points::{self, Point};
 use crate::watchdog::Watchdog;
 use kezek_store::jobs::JobRow;
 use kezek_store::outbox::OutboxRow;
-use kezek_store::{StoreError, clock, dead_letters, holds, mint, outbox, pauses};
+use kezek_store::{StoreError, bounded_by, clock, dead_letters, holds, mint, outbox, pauses};
 use std::collections::HashSet;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+/// How long one round may take: the sweeper also waits for the broker's confirms.
+const ROUND: Duration = Duration::from_secs(60);
 
 /// Runs all of it until `stop`.
 pub async fn housekeeping(engine: Engine, stop: CancellationToken) {
@@ -47,7 +50,7 @@ where
             () = stop.cancelled() => return,
             _ = tick.tick() => {}
         }
-        match round(engine.clone()).await {
+        match bounded_by(ROUND, round(engine.clone())).await {
             Ok(()) => failing = false,
             Err(error) => {
                 // once per outage: the database being away is told by everybody else too

@@ -47,7 +47,7 @@ impl<S: Stage> StageRoom<S> {
             let named = || named(&item);
             points::reached(Point::Taken, S::NAME, named).await;
             loop {
-                match self.letter(&item).await {
+                match self.letter_in_time(&item).await {
                     Ok(rows) => {
                         self.engine.send(&rows).await;
                         points::reached(Point::Confirmed, S::NAME, named).await;
@@ -71,6 +71,15 @@ impl<S: Stage> StageRoom<S> {
                     }
                 }
             }
+        }
+    }
+
+    /// A database that says nothing is one that is away.
+    async fn letter_in_time(&self, item: &Item) -> Result<Vec<OutboxRow>, Fault> {
+        let bound = std::time::Duration::from_secs(self.engine.limits().work_seconds);
+        match tokio::time::timeout(bound, self.letter(item)).await {
+            Ok(done) => done,
+            Err(_) => Err(Fault::transient("database-away", format!("no answer within {} s", bound.as_secs()))),
         }
     }
 
@@ -145,7 +154,10 @@ impl<S: Stage> StageRoom<S> {
             arrival_moves = arrivals::list(self.engine.pool(), &ids).await?.values().any(|a| a.state == "moving");
             side_moves = side_messages::is_moving(self.engine.pool(), own.subject_id).await?;
         }
-        let at_ticket = envelope.zip(subject.as_ref()).is_some_and(|(e, s)| e.ticket == s.ticket);
+        // after a restore the same ticket is issued again, perhaps for another place: that letter is not this turn's
+        let at_ticket = envelope.zip(subject.as_ref()).is_some_and(|(e, s)| {
+            e.ticket == s.ticket && e.stage == s.stage && i64::from(e.visit) == i64::from(s.visit)
+        });
         let moves = match subject.as_ref().map(|s| s.subject.as_str()) {
             Some("case") => matches!(&status, Some(Status::Open { how: How::Moving | How::Held { .. }, .. })),
             Some("arrival") => arrival_moves,

@@ -14,6 +14,7 @@ mod broker;
 mod consume;
 mod deciding;
 pub mod desk;
+mod drain;
 mod effects;
 mod engine;
 mod envelope;
@@ -43,6 +44,7 @@ pub use mimalloc::MiMalloc as Allocator;
 
 pub use breakers::{Outage, SharedBreakers};
 pub use broker::{Link, Published, Publisher};
+pub use drain::{DrainError, Drained, drain, workers_off};
 pub use engine::{Engine, Limits, Parts};
 pub use envelope::{Envelope, Mode, NoEnvelope, Subject};
 pub use housekeeping::{Readiness, clock_round, housekeeping, ready};

@@ -145,6 +145,12 @@ impl Engine {
             let what = format!("ticket {} where the database knows {}", envelope.ticket, own.ticket);
             return Read::Strange(item, "ahead-of-database", what);
         }
+        // a database restored from a backup issues the same numbers again: the same ticket for another place is a
+        // message of the future that was lost with it
+        if (envelope.stage.as_str(), i64::from(envelope.visit)) != (own.stage.as_str(), i64::from(own.visit)) {
+            let what = format!("ticket {} for another stage or visit than the database knows", envelope.ticket);
+            return Read::Strange(item, "ahead-of-database", what);
+        }
         let (Some(case), Some(case_job)) =
             (own.case_id.and_then(|c| shelf.cases.get(&c)), own.case_id.and_then(|c| shelf.jobs.get(&c)))
         else {

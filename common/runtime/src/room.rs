@@ -11,7 +11,7 @@ use crate::topology::StageShape;
 use futures_util::FutureExt as _;
 use kezek_domain::fault::Fault;
 use kezek_stage::{Stage, Subject as _, SubjectKind, Turn};
-use kezek_store::{Class, StoreError};
+use kezek_store::{Class, StoreError, bounded};
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -254,7 +254,7 @@ impl<S: Stage> StageRoom<S> {
         }
         let mut waits = crate::retry::Waits::default();
         loop {
-            match self.engine.read::<S>(items.clone()).await {
+            match bounded(self.engine.read::<S>(items.clone())).await {
                 Ok(read) => return read,
                 Err(error) => {
                     let wait = waits.next_wait();
@@ -281,7 +281,7 @@ impl<S: Stage> StageRoom<S> {
         }
         let mut waits = crate::retry::Waits::default();
         let again = loop {
-            match self.engine.settle_early(S::NAME, &named).await {
+            match bounded(self.engine.settle_early(S::NAME, &named)).await {
                 Ok(again) => break again,
                 Err(error) => {
                     tracing::warn!(stage = S::NAME, error = error.tell(), "cannot put answers to wait");
@@ -410,7 +410,7 @@ impl<S: Stage> StageRoom<S> {
         let mut waits = crate::retry::Waits::default();
         while let Some(mut batch) = todo.pop() {
             let began = tokio::time::Instant::now();
-            match self.engine.settle(&*self.stage, &batch).await {
+            match bounded(self.engine.settle(&*self.stage, &batch)).await {
                 Ok(settlement) => {
                     waits.reset();
                     if self.count(&batch, &settlement, began.elapsed()) {

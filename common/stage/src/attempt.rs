@@ -25,10 +25,11 @@ impl EffectKey {
     pub fn of(verb: &str, case: CaseId, part: &str) -> Self {
         Self(if part.is_empty() { format!("{verb}/{}", case.0) } else { format!("{verb}/{}/{part}", case.0) })
     }
-    /// The key of a notice.
+    /// The key of a notice: `channel/case/kind.stage.visit`. It names the occasion and not the notice's row, which has
+    /// another id where a database restored from a backup makes it again.
     #[must_use]
-    pub fn of_notice(channel: &str, notice: uuid::Uuid) -> Self {
-        Self(format!("{channel}/{notice}"))
+    pub fn of_notice(channel: &str, case: CaseId, kind: &str, stage: &str, visit: u32) -> Self {
+        Self::of(channel, case, &format!("{kind}.{stage}.{visit}"))
     }
     /// The case that a key names, if it is one of ours.
     #[must_use]

@@ -224,10 +224,12 @@ async fn outside(tx: &mut PgConnection, asked: Asked, out: &mut Checked) -> Resu
     .fetch_all(&mut *tx)
     .await?;
     out.cases("notices_unseen", &silent);
-    // a notice that ended in doubt is not sent again; anything else must come to know how its request ended
+    // a notice that ended in doubt is not sent again, nor is one that a lost future sent and this one never makes;
+    // anything else must come to know how its request ended
     let effects = sqlx::query!(
-        r#"SELECT e.key, EXISTS (SELECT FROM side_messages s WHERE s.case_id = e.case_id AND s.state = 'ended'
-                                AND split_part(e.key, '/', 2) = s.id::text) AS "over!"
+        r#"SELECT e.key, e.key LIKE 'sms/%' AND NOT EXISTS (
+                    SELECT FROM side_messages s WHERE s.case_id = e.case_id AND s.state <> 'ended'
+                       AND split_part(e.key, '/', 3) = concat_ws('.', s.kind, s.stage, s.visit)) AS "over!"
          FROM effects e WHERE e.answered_at IS NULL AND e.intended_at < now() - make_interval(secs => $1)"#,
         asked.old_seconds
     )

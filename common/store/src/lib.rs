@@ -24,6 +24,7 @@ pub mod outbox;
 pub mod pauses;
 mod permit;
 mod pool;
+pub mod reconcile;
 pub mod seals;
 pub mod side_messages;
 pub mod story;
@@ -31,6 +32,6 @@ pub mod unseen;
 
 pub use error::{Class, StoreError};
 pub use permit::{Permit, mint};
-pub use pool::{MIGRATIONS, connect, migrate, pending};
+pub use pool::{MIGRATIONS, bounded, bounded_by, connect, migrate, pending};
 
 pub use jiff_sqlx::{Timestamp as SqlTime, ToSqlx};

@@ -21,9 +21,9 @@ VALUES
 
 INSERT INTO effects (key, case_id, stage, system, operation, answer, answered_at)
 VALUES
-    ('sms/00000000-0000-7000-8000-000000000021', '00000000-0000-7000-8000-000000000001', 'notice', 'sms', 'message',
+    ('sms/00000000-0000-7000-8000-000000000001/received.intake.1', '00000000-0000-7000-8000-000000000001', 'notice', 'sms', 'message',
      NULL, NULL),
-    ('sms/00000000-0000-7000-8000-000000000022', '00000000-0000-7000-8000-000000000002', 'notice', 'sms', 'message',
+    ('sms/00000000-0000-7000-8000-000000000002/payment-due.payment.1', '00000000-0000-7000-8000-000000000002', 'notice', 'sms', 'message',
      '{}', now());
 
 INSERT INTO side_messages (id, case_id, stage, visit, kind, state, outcome, facts, ended_at)

@@ -218,6 +218,39 @@ enum Stage {
 enum Repair {
     /// Issues the current jobs of moving cases again, under the same tickets: after a broker was lost or restored
     Resend(Resend),
+    /// Empties every queue after a database was restored from a backup; keeps what is ahead of it as letters. Workers off
+    Purge(Purge),
+    /// Compares what the receivers outside have done for us with what the database knows of it
+    Reconcile(Reconcile),
+}
+
+/// Emptying the queues.
+#[derive(Debug, Args)]
+pub struct Purge {
+    /// Who acts, and why.
+    #[command(flatten)]
+    pub act: Act,
+}
+
+/// What is compared, and whether anything is done about it.
+#[derive(Debug, Args)]
+pub struct Reconcile {
+    /// Brings the answers that the database has lost, sets aside cases that have ended outside, and notes messages to
+    /// applicants that may have been sent as in doubt; otherwise it only lists
+    #[arg(long, requires = "reason")]
+    pub apply: bool,
+    /// Why, with --apply; no personal data
+    #[arg(long, value_name = "TEXT", value_parser = short)]
+    pub reason: Option<String>,
+    /// Who acts, with --apply; the user of this shell where it is left out
+    #[arg(long, env = "KEZEK_ACTOR", value_name = "NAME", value_parser = short, default_value_t = user(), hide_default_value = true)]
+    pub actor: String,
+    /// A portal's own list of accepted receipts, one a line: those that the database does not know are listed
+    #[arg(long, value_name = "FILE")]
+    pub receipts: Option<PathBuf>,
+    /// How it is told.
+    #[command(flatten)]
+    pub output: Output,
 }
 
 /// Which jobs are issued again.
@@ -385,6 +418,8 @@ async fn act(cli: Cli) -> anyhow::Result<Exit> {
         Command::Stage(Stage::Resume { stage, act }) => commands::stage::resume(&config()?, &stage, &act).await,
         Command::Stage(Stage::List(output)) => commands::stage::list(&config()?, output).await,
         Command::Repair(Repair::Resend(resend)) => commands::repair::resend(&config()?, &resend).await,
+        Command::Repair(Repair::Purge(purge)) => commands::repair::purge(&config()?, &purge).await,
+        Command::Repair(Repair::Reconcile(reconcile)) => commands::reconcile::run(&config()?, &reconcile).await,
         Command::Accounts(Accounts::Create(create)) => commands::accounts::create(&config()?, &create).await,
         Command::Accounts(Accounts::List(output)) => commands::accounts::list(&config()?, output).await,
         Command::Accounts(Accounts::Block { account, act }) => {

@@ -12,6 +12,7 @@ pub mod keys;
 pub mod map;
 pub mod migrate;
 pub mod open;
+pub mod reconcile;
 pub mod repair;
 pub mod run;
 pub mod schemas;

@@ -9,10 +9,10 @@ pub use outcome::{Channel, Outcome, Report};
 
 use kezek_domain::dossier::Language;
 use kezek_domain::rules::Rules;
-use kezek_domain::{Section, System};
+use kezek_domain::{CaseId, Section, System};
 use kezek_gateway::Gateway;
 use kezek_stage::{
-    Attempt, ConfigError, Effect, EffectKey, Fault, File, Kit, NoAnswer, Receiver, SideMessage, Stage, Turn,
+    Attempt, ConfigError, Effect, EffectKey, Fault, File, Kit, NoAnswer, Receiver, SideFacts, SideMessage, Stage, Turn,
 };
 use serde::Deserialize;
 use std::sync::Arc;
@@ -71,11 +71,11 @@ impl Stage for Notice {
         let both = format!("{chosen}\n\n{}", words::words(&self.rules, job.notice, second, file)?);
         let title = file.case.receipt.as_str();
 
-        let key = EffectKey::of_notice("cabinet", side.id);
+        let key = key_of("cabinet", file.case.id, side);
         let call = async { self.gateway.cabinet(key.as_str(), &form.iin, title, &both).await.map(|_| ()) };
         let cabinet = channel(attempt.effect(&key, Receiver::Dedupes, System::Cabinet, "message", call).await)?;
 
-        let key = EffectKey::of_notice("sms", side.id);
+        let key = key_of("sms", file.case.id, side);
         let call = async { self.gateway.sms(key.as_str(), &form.phone, &chosen).await.map(|_| ()) };
         let sms = channel(attempt.effect(&key, Receiver::Neither, System::Sms, "message", call).await)?;
 
@@ -89,6 +89,11 @@ impl Stage for Notice {
     async fn lapse(&self, _job: &Job, _file: &File<Self>, _attempt: &Attempt) -> Result<Turn<Self>, Fault> {
         Err(Fault::permanent("no-hold", "a notice never waits"))
     }
+}
+
+/// One key per channel and occasion: the same for every attempt, also of a notice that was made again.
+fn key_of(channel: &str, case: CaseId, side: &SideFacts) -> EffectKey {
+    EffectKey::of_notice(channel, case, side.kind.label(), &side.stage, side.visit)
 }
 
 /// A channel's own "no" ends that channel and not the notice; everything else is a fault like any other.

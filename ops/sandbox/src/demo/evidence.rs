@@ -123,15 +123,12 @@ pub async fn book(pool: &PgPool) -> anyhow::Result<Vec<BookLine>> {
 /// # Errors
 /// Where the database does not answer.
 pub async fn notices(pool: &PgPool) -> anyhow::Result<Vec<NoticeLine>> {
-    let rows: Vec<(SqlUuid, SqlUuid, String, String, i32)> =
-        sqlx::query_as("SELECT id, case_id, kind, stage, visit FROM side_messages ORDER BY id")
+    let rows: Vec<(SqlUuid, String, String, i32)> =
+        sqlx::query_as("SELECT case_id, kind, stage, visit FROM side_messages ORDER BY id")
             .fetch_all(pool)
             .await
             .context("reading the notices")?;
-    Ok(rows
-        .into_iter()
-        .map(|(id, case, kind, stage, visit)| NoticeLine { id, case, occasion: (kind, stage, visit) })
-        .collect())
+    Ok(rows.into_iter().map(|(case, kind, stage, visit)| NoticeLine { case, kind, stage, visit }).collect())
 }
 
 /// What `kezek check` counts: its violations that are not zero, what is parked, and rows of the outbox.

@@ -169,19 +169,15 @@ pub fn printed_twice(evidence: &Evidence) -> u64 {
 /// Messages to applicants beyond one for each channel and occasion; a message that belongs to no occasion counts.
 #[must_use]
 pub fn notified_twice(evidence: &Evidence) -> u64 {
-    let occasions: HashMap<Uuid, (Uuid, &(String, String, i32))> =
-        evidence.notices.iter().map(|notice| (notice.id, (notice.case, &notice.occasion))).collect();
+    let occasions: BTreeSet<String> = evidence.notices.iter().map(NoticeLine::occasion).collect();
     let mut surplus = 0;
     for channel in [&evidence.asked.sms, &evidence.asked.cabinet] {
-        let mut sent: BTreeMap<_, u64> = BTreeMap::new();
         for (key, row) in channel {
-            let id = key.rsplit('/').next().and_then(|id| id.parse().ok());
-            match id.and_then(|id: Uuid| occasions.get(&id)) {
-                Some(occasion) => *sent.entry(*occasion).or_default() += u64::from(row.effects),
-                None => surplus += u64::from(row.effects),
-            }
+            // the key names case and occasion after the channel
+            let known = key.split_once('/').is_some_and(|(_, occasion)| occasions.contains(occasion));
+            let sent = u64::from(row.effects);
+            surplus += if known { sent.saturating_sub(1) } else { sent };
         }
-        surplus += sent.values().map(|n| n.saturating_sub(1)).sum::<u64>();
     }
     surplus
 }

@@ -1,10 +1,10 @@
 //! `kezek repair`: the broker is disposable; the jobs are in the database.
 
 use super::{Told as _, open, write_down};
-use crate::cli::{Exit, Resend};
+use crate::cli::{Exit, Purge, Resend};
 use crate::config::Config;
 use anyhow::{Result, bail};
-use kezek_runtime::desk;
+use kezek_runtime::{desk, drain};
 use kezek_store::cases;
 use serde_json::json;
 
@@ -30,5 +30,22 @@ pub async fn resend(config: &Config, args: &Resend) -> Result<Exit> {
     write_down(engine.pool(), &args.act, "resend", detail).await?;
     let sent = desk::resend(&engine, &filter).await?;
     println!("{sent} job(s) issued again, under the same tickets");
+    Ok(Exit::Done)
+}
+
+/// Empties every queue after a restore; what is ahead of the database is kept as letters, for `repair reconcile`.
+///
+/// # Errors
+/// A worker that still consumes, the database, or the broker.
+pub async fn purge(config: &Config, args: &Purge) -> Result<Exit> {
+    let engine = open::engine(config).await?;
+    write_down(engine.pool(), &args.act, "purge", json!({})).await?;
+    let queues: Vec<String> = crate::pipeline::broker().queues.into_iter().map(|queue| queue.name).collect();
+    let drained = drain(&engine, &queues).await?;
+    println!(
+        "{} message(s) dropped: `kezek repair resend --unseen 0` issues their jobs again; {} kept as letters: they are \
+         of a time that this database does not know",
+        drained.dropped, drained.kept
+    );
     Ok(Exit::Done)
 }

@@ -89,23 +89,23 @@ impl Door {
         if !message.came_from(&self.config.sender_id, &self.config.password) {
             return Err(Refusal::at(StatusCode::UNAUTHORIZED, "messageInfo/sender", "not a sender that is known here"));
         }
-        let brought = self.answers.bring(self.arrival(&message.message()?)?).await?;
+        let brought = self.answers.bring(arrival(&self.keyring, &message.message()?)?).await?;
         tracing::debug!(service = %message.service_id, ?brought, "gateway.message.kept");
         Ok(message.acknowledgement())
     }
+}
 
-    /// Which stage a message answers.
-    fn arrival(&self, message: &Message) -> Result<Arrival, Fault> {
-        match message {
-            Message::PaymentConfirmed(confirmed) => kezek_payment::arrival(confirmed),
-            Message::ProductionResult(result) => kezek_production::arrival(result, &|number| self.card_number(number)),
-            Message::TaxRefundPaid(paid) => kezek_refund::arrival(paid),
-        }
-    }
-
-    /// The form in which a card's number is kept: its keyed digest, in hex.
-    fn card_number(&self, number: &str) -> Result<String, Fault> {
-        Ok(hex::encode(self.keyring.digest("card-number", number.as_bytes())?))
+/// The arrival that a message becomes: which stage it answers, and with what.
+///
+/// # Errors
+/// Permanent, where the answer cannot be written as JSON or the keyring has no key.
+pub fn arrival(keyring: &Keyring, message: &Message) -> Result<Arrival, Fault> {
+    // a card's number is kept as its keyed digest, in hex
+    let digest = |number: &str| Ok(hex::encode(keyring.digest("card-number", number.as_bytes())?));
+    match message {
+        Message::PaymentConfirmed(confirmed) => kezek_payment::arrival(confirmed),
+        Message::ProductionResult(result) => kezek_production::arrival(result, &digest),
+        Message::TaxRefundPaid(paid) => kezek_refund::arrival(paid),
     }
 }
 

@@ -75,12 +75,22 @@ pub struct BookLine {
 /// A notice as the database has it.
 #[derive(Debug, Clone)]
 pub struct NoticeLine {
-    /// Its id; the receivers' keys end with it.
-    pub id: Uuid,
     /// The case.
     pub case: Uuid,
-    /// Kind, stage and visit: one notice for each.
-    pub occasion: (String, String, i32),
+    /// What it tells.
+    pub kind: String,
+    /// Where from.
+    pub stage: String,
+    /// On which visit there.
+    pub visit: i32,
+}
+
+impl NoticeLine {
+    /// The receivers' keys end with it: one notice for each.
+    #[must_use]
+    pub fn occasion(&self) -> String {
+        format!("{}/{}.{}.{}", self.case, self.kind, self.stage, self.visit)
+    }
 }
 
 /// Everything the judge looks at.

@@ -113,9 +113,9 @@ fn sound() -> Evidence {
     asked.orders.insert("charge/2".to_owned(), order("C-2", "p-2"));
     asked.cards.insert("print/1/0".to_owned(), card("C-1"));
     asked.confirmations.insert("refund/2/p-2".to_owned(), confirmation("p-2"));
-    let told = Uuid::from_u128(7);
-    asked.sms.insert(format!("sms/{told}"), notice(1));
-    asked.cabinet.insert(format!("cabinet/{told}"), notice(1));
+    let told = NoticeLine { case: one, kind: "ready".to_owned(), stage: "issuance".to_owned(), visit: 1 };
+    asked.sms.insert(format!("sms/{}", told.occasion()), notice(1));
+    asked.cabinet.insert(format!("cabinet/{}", told.occasion()), notice(1));
     let accepted = |plan, receipt: &str| Sent { plan, answer: Answer::Accepted(receipt.to_owned()) };
     Evidence {
         as_of: date(2025, 9, 2),
@@ -135,7 +135,7 @@ fn sound() -> Evidence {
             book(two, "returned", "r-p-2"),
         ]
         .concat(),
-        notices: vec![NoticeLine { id: told, case: one, occasion: ("received".to_owned(), "intake".to_owned(), 1) }],
+        notices: vec![told],
         asked,
         ..Evidence::default()
     }
@@ -233,13 +233,11 @@ fn a_second_good_card_is_printed_twice_and_a_faulty_one_is_not() {
 fn a_message_sent_again_or_for_no_occasion_is_notified_twice() {
     let again = |e: &mut Evidence| e.asked.sms.values_mut().for_each(|row| row.effects = 2);
     assert_eq!(planted(again), Zeros { notified_twice: 1, ..Zeros::default() });
-    // the same occasion under two ids
-    let doubled = |e: &mut Evidence| {
-        let id = Uuid::from_u128(8);
-        e.notices.push(NoticeLine { id, ..e.notices[0].clone() });
-        e.asked.cabinet.insert(format!("cabinet/{id}"), notice(1));
+    let other_visit = |e: &mut Evidence| {
+        let told = NoticeLine { visit: 2, ..e.notices[0].clone() };
+        e.asked.cabinet.insert(format!("cabinet/{}", told.occasion()), notice(1));
     };
-    assert_eq!(planted(doubled), Zeros { notified_twice: 1, ..Zeros::default() });
+    assert_eq!(planted(other_visit), Zeros { notified_twice: 1, ..Zeros::default() });
     let unknown = |e: &mut Evidence| drop(e.asked.sms.insert("sms/nobody".to_owned(), notice(1)));
     assert_eq!(planted(unknown), Zeros { notified_twice: 1, ..Zeros::default() });
 }
