@@ -10,9 +10,9 @@ mod faults;
 mod holding;
 #[path = "engine/journeys.rs"]
 mod journeys;
-#[path = "engine/mortal.rs"]
-mod mortal;
 #[path = "engine/lost_future.rs"]
 mod lost_future;
+#[path = "engine/mortal.rs"]
+mod mortal;
 #[path = "engine/trial.rs"]
 mod trial;

@@ -31,6 +31,7 @@ use clap::Args;
 use jiff::civil::Date;
 use kezek_domain::Service;
 use kezek_domain::rules::Rules;
+use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -142,6 +143,9 @@ struct Town {
     progress: Progress,
     schedule: Schedule,
     weather: Option<Weather>,
+    // how many people apply before the judge is called; the rest apply while the database is lost, in this order
+    wave: usize,
+    restore: Option<chaos::Order>,
     stop: CancellationToken,
     began: Instant,
 }
@@ -204,6 +208,8 @@ impl Town {
             view,
             broker,
             progress: Progress::new(usize::try_from(demo.applications)?),
+            wave: usize::try_from(demo.applications)?,
+            restore: None,
             demo,
             schedule,
             weather,
@@ -232,12 +238,29 @@ impl Town {
         let token = self.accounts.token_of("portal").context("there is no portal")?.to_owned();
         let portal = Arc::new(Portal::new(Arc::clone(&self.sandbox.world), Arc::clone(&self.doors), token));
         let list = self.folder.file("accepted.txt");
-        let sending = self.sandbox.world.tasks.spawn(Arc::clone(&portal).send_all(list));
-        if self.demo.once { self.once(&portal, sending).await } else { self.watch(&portal, sending).await }
+        let sending = self.sandbox.world.tasks.spawn(Arc::clone(&portal).send_some(0..self.wave, list));
+        if !self.demo.once {
+            return self.watch(&portal, sending).await;
+        }
+        let (mut told, mut holds) = self.once(&portal, sending).await?;
+        if let (Some(order), true) = (self.restore, holds) {
+            let rest = self.wave..usize::try_from(self.demo.applications)?;
+            let (restored, well) = self.lose_the_database(&portal, rest, order).await?;
+            holds = well;
+            told["restore"] = restored;
+            told["holds"] = holds.into();
+        }
+        self.conclude(&told, holds)
+    }
+
+    /// Keeps every fifth person back for the last part of chaos.
+    fn keep_back(&mut self, order: chaos::Order) {
+        self.wave -= self.wave / 5;
+        self.restore = Some(order);
     }
 
     /// Until every case is closed; then the judge.
-    async fn once(&mut self, portal: &Portal, sending: Sending) -> anyhow::Result<Ended> {
+    async fn once(&mut self, portal: &Portal, sending: Sending) -> anyhow::Result<(Value, bool)> {
         let home = self.stop.child_token();
         let mut officers = Officers::start(&self.accounts, &self.doors, &self.sandbox.world, &home)?;
         let patience = if self.weather.is_some() { pace::STUCK_IN_CHAOS } else { pace::STUCK };
@@ -257,7 +280,7 @@ impl Town {
             let Some(look) = self.look().await? else { continue };
             let ended = self.show(&look, portal);
             #[expect(clippy::cast_precision_loss, reason = "a share of the run")]
-            let done = (portal.answered() + ended) as f64 / (2.0 * f64::from(self.demo.applications));
+            let done = (portal.answered() + ended) as f64 / (2 * self.wave) as f64;
             if let Some(trouble) = self.schedule.strike(done, Instant::now()) {
                 self.befall(trouble).await?;
                 continue;

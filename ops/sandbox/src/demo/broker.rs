@@ -17,7 +17,9 @@ const PAGE: u32 = 500;
 /// How long the server's counts may lag behind (it gathers them every five seconds).
 const LAG: Duration = Duration::from_millis(5500);
 /// How long a message may still be on its way out.
-const PATIENCE: Duration = Duration::from_secs(25);
+pub const PATIENCE: Duration = Duration::from_secs(25);
+/// The same where a stale copy of a message may still wait on one of the ladder's long rungs.
+pub const PATIENCE_IN_CHAOS: Duration = Duration::from_secs(660);
 
 /// The management API of one virtual host.
 pub struct Broker {
@@ -130,7 +132,7 @@ impl Broker {
     ///
     /// # Errors
     /// Where the broker does not answer.
-    pub async fn left(&self) -> anyhow::Result<BTreeMap<String, u64>> {
+    pub async fn left(&self, patience: Duration) -> anyhow::Result<BTreeMap<String, u64>> {
         let began = tokio::time::Instant::now();
         tokio::time::sleep(LAG).await;
         loop {
@@ -145,7 +147,7 @@ impl Broker {
             let counted = queues.iter().map(count).collect::<anyhow::Result<BTreeMap<_, _>>>();
             match counted {
                 Ok(counts) if counts.values().all(|n| *n == 0) => return Ok(counts),
-                counted if began.elapsed() > PATIENCE => return counted,
+                counted if began.elapsed() > patience => return counted,
                 Ok(_) | Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
             }
         }

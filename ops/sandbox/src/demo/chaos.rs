@@ -4,6 +4,7 @@
 //! The workers reach broker, database and gateway through proxies that disturb on command; the judge, the operator's
 //! commands and the driver itself go straight.
 
+mod restore;
 pub mod schedule;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use super::{Demo, Ended, Town, run_town};
 use crate::faults::{Command as Fault, Kind};
 use crate::proxy::Proxy;
 use crate::world::World;
+pub use restore::Order;
 use schedule::{Break, Line, Schedule, Server, Storm, Trouble};
 
 /// What the run is started with.
@@ -38,6 +40,12 @@ pub struct Chaos {
     /// How often everything else befalls it: servers, lines, systems, the purge
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=1000))]
     pub rounds: u32,
+    /// Leaves out the last part, in which the database is lost and restored from a backup
+    #[arg(long)]
+    pub no_restore: bool,
+    /// After the restore workers are started before anything else: what the runbook forbids
+    #[arg(long, conflicts_with = "no_restore")]
+    pub wrong_order: bool,
     /// Seed of the people and of everything that happens
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -59,7 +67,14 @@ impl Chaos {
     /// How to run the very same again.
     fn again(&self) -> String {
         let Self { applications, kills, rounds, seed, .. } = self;
-        format!("ops/chaos --seed {seed} --applications {applications} --kills {kills} --rounds {rounds}")
+        let mut again =
+            format!("ops/chaos --seed {seed} --applications {applications} --kills {kills} --rounds {rounds}");
+        for (flag, given) in [(" --no-restore", self.no_restore), (" --wrong-order", self.wrong_order)] {
+            if given {
+                again.push_str(flag);
+            }
+        }
+        again
     }
 }
 
@@ -97,7 +112,12 @@ async fn carry_through(chaos: Chaos, stop: CancellationToken) -> anyhow::Result<
         kezek: chaos.kezek,
         folder: chaos.folder,
     };
-    let town = Town::found(demo, Some((weather, schedule)), stop.clone()).await?;
+    let order = if chaos.wrong_order { Order::Wrong } else { Order::Right };
+    let restore = (!chaos.no_restore).then_some(order);
+    let mut town = Town::found(demo, Some((weather, schedule)), stop.clone()).await?;
+    if let Some(order) = restore {
+        town.keep_back(order);
+    }
     run_town(town, &stop).await
 }
 

@@ -46,19 +46,11 @@ impl Portal {
         self.answered.load(Ordering::Relaxed)
     }
 
-    /// Lets everybody apply; gives the sender's own list, in order, and writes it to a file.
+    /// Lets people apply, by their places in the population; gives the sender's own list, in order, and writes it to
+    /// a file.
     ///
     /// # Errors
     /// Where a door does not answer for long, a picture cannot be drawn, or the file cannot be written.
-    pub async fn send_all(self: Arc<Self>, list: PathBuf) -> anyhow::Result<Vec<Sent>> {
-        let count = self.world.people.people().len();
-        self.send_some(0..count, list).await
-    }
-
-    /// The same for some of them, by their places in the population.
-    ///
-    /// # Errors
-    /// As [`Self::send_all`].
     pub async fn send_some(self: Arc<Self>, some: std::ops::Range<usize>, list: PathBuf) -> anyhow::Result<Vec<Sent>> {
         let count = some.len();
         let mut results = futures_util::stream::iter(some)

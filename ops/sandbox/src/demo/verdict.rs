@@ -9,18 +9,18 @@ use serde_json::{Value, json};
 
 use super::judge::{self, Evidence, Judgement, Sent};
 use super::privacy::Search;
-use super::{Ended, Town, evidence};
+use super::{Ended, Town, broker, evidence};
 use crate::faults::{Command as Fault, Kind};
 
 impl Town {
-    /// Looks at both sides, prints the summary, says whether all holds.
+    /// Looks at both sides; gives the summary, and whether all holds.
     pub(super) async fn judge(
         &mut self,
         sent: Vec<Sent>,
         finished: bool,
         seconds: f64,
         leaps: u32,
-    ) -> anyhow::Result<Ended> {
+    ) -> anyhow::Result<(Value, bool)> {
         eprintln!("every application is followed to its end; the judge looks at both sides");
         let mut search = Search::of(&self.sandbox.world.people);
         let messages = self.broker.close_tap().await?;
@@ -38,7 +38,7 @@ impl Town {
             book: evidence::book(&self.view.pool).await?,
             notices: evidence::notices(&self.view.pool).await?,
             asked,
-            queues: self.broker.left().await?,
+            queues: self.broker.left(self.patience()).await?,
             outbox: checked.outbox,
             parked: checked.parked,
             violations: checked.violations,
@@ -91,11 +91,16 @@ impl Town {
         for what in missing {
             eprintln!("the run proves nothing: {what}");
         }
-        self.folder.write("summary.json", &serde_json::to_string_pretty(&told)?)?;
+        Ok((told, holds))
+    }
+
+    /// Prints the summary, and says how it ended.
+    pub(super) fn conclude(&self, told: &Value, holds: bool) -> anyhow::Result<Ended> {
+        self.folder.write("summary.json", &serde_json::to_string_pretty(told)?)?;
         if self.demo.json {
-            println!("{}", serde_json::to_string(&told)?);
+            println!("{}", serde_json::to_string(told)?);
         } else {
-            println!("{}", serde_json::to_string_pretty(&told)?);
+            println!("{}", serde_json::to_string_pretty(told)?);
         }
         eprintln!("{}", self.where_it_lies());
         Ok(if holds { Ended::Well } else { Ended::Badly })
@@ -121,8 +126,13 @@ impl Town {
         )
     }
 
+    /// How long the broker may take until its queues are empty.
+    pub(super) const fn patience(&self) -> std::time::Duration {
+        if self.weather.is_some() { broker::PATIENCE_IN_CHAOS } else { broker::PATIENCE }
+    }
+
     /// The metrics of every process.
-    async fn pages(&mut self) -> anyhow::Result<Vec<String>> {
+    pub(super) async fn pages(&mut self) -> anyhow::Result<Vec<String>> {
         self.workers.ready(&self.http).await?;
         let mut pages = Vec::new();
         for address in self.doors.addresses() {
@@ -236,6 +246,9 @@ fn tell_differences(evidence: &Evidence, judgement: &Judgement) {
     }
     for leak in evidence.leaks.iter().take(20) {
         eprintln!("personal data in {leak}");
+    }
+    for (queue, n) in evidence.queues.iter().filter(|(_, n)| **n != 0) {
+        eprintln!("left in queue {queue}: {n}");
     }
     for conflict in evidence.asked.conflicts.iter().take(20) {
         eprintln!("conflict noticed by the sandbox: {} {} {}", conflict.service, conflict.key, conflict.what);
