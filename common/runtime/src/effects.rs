@@ -125,9 +125,9 @@ impl Effects for StoredEffects {
             })
         })
     }
-    fn answered<'a>(&'a self, key: &'a EffectKey, answer: Value) -> BoxFuture<'a, Result<(), Fault>> {
+    fn answered<'a>(&'a self, key: &'a EffectKey, stage: &'a str, answer: Value) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move {
-            points::reached(Point::BeforeAnswer, "effects", || points::ids_in(key.as_str())).await;
+            points::reached(Point::BeforeAnswer, stage, || points::ids_in(key.as_str())).await;
             let pool = self.0.pool.clone();
             let answered = (key.as_str().to_owned(), answer);
             let told = self.0.answers.bring(answered, move |batch| commit(pool.clone(), batch));
@@ -154,7 +154,7 @@ impl Effects for NoEffects {
     ) -> BoxFuture<'a, Result<Earlier, Fault>> {
         Box::pin(async move { Err(Fault::permanent("effect-without-case", key.to_string())) })
     }
-    fn answered<'a>(&'a self, key: &'a EffectKey, _: Value) -> BoxFuture<'a, Result<(), Fault>> {
+    fn answered<'a>(&'a self, key: &'a EffectKey, _: &'a str, _: Value) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move { Err(Fault::permanent("effect-without-case", key.to_string())) })
     }
     fn forget<'a>(&'a self, _: &'a EffectKey) -> BoxFuture<'a, Result<(), Fault>> {

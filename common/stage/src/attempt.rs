@@ -113,8 +113,8 @@ pub trait Effects: Send + Sync {
         system: System,
         operation: &'a str,
     ) -> BoxFuture<'a, Result<Earlier, Fault>>;
-    /// Commits the answer.
-    fn answered<'a>(&'a self, key: &'a EffectKey, answer: Value) -> BoxFuture<'a, Result<(), Fault>>;
+    /// Commits the answer; `stage` is whose call it answers.
+    fn answered<'a>(&'a self, key: &'a EffectKey, stage: &'a str, answer: Value) -> BoxFuture<'a, Result<(), Fault>>;
     /// Takes an intent back: the call certainly had no effect (it was refused before it was made).
     fn forget<'a>(&'a self, key: &'a EffectKey) -> BoxFuture<'a, Result<(), Fault>>;
 }
@@ -263,7 +263,14 @@ impl Attempt {
         };
         // an open breaker is met before the intent: an intent means that a call may have gone out
         let pass = self.breakers.allow(system)?;
-        match self.effects.intend(key, self.case, self.stage, system, operation).await? {
+        let earlier = self.effects.intend(key, self.case, self.stage, system, operation).await;
+        if pass == Pass::Probe
+            && !matches!((&earlier, &ask), (Ok(Earlier::New), _) | (Ok(Earlier::Unanswered), Some(_)))
+        {
+            // no call goes out: the next one is the probe, and does not wait until this one is given up
+            self.breakers.report(system, pass, false);
+        }
+        match earlier? {
             Earlier::Answered(answer) => {
                 return serde_json::from_value(answer)
                     .map(Effect::Done)
@@ -298,6 +305,6 @@ impl Attempt {
     async fn remember<T: Serialize>(&self, key: &EffectKey, answer: &T) -> Result<(), Fault> {
         let answer =
             serde_json::to_value(answer).map_err(|_| Fault::permanent("effect-unwritable", key.to_string()))?;
-        self.effects.answered(key, answer).await
+        self.effects.answered(key, self.stage, answer).await
     }
 }

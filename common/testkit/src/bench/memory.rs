@@ -57,7 +57,7 @@ impl Effects for MemoryEffects {
             Ok(Earlier::New)
         })
     }
-    fn answered<'a>(&'a self, key: &'a EffectKey, answer: Value) -> BoxFuture<'a, Result<(), Fault>> {
+    fn answered<'a>(&'a self, key: &'a EffectKey, _: &'a str, answer: Value) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move {
             match self.rows().get_mut(key.as_str()) {
                 Some(record) => {
