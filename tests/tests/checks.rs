@@ -2,6 +2,7 @@
 //! its name and by no other.
 
 use anyhow::{Result, ensure};
+use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use kezek_domain::journal::{GENESIS, JournalEntry, Linked, chain};
 use kezek_domain::{Actor, CaseId, Receipt, StageName, Ticket};
@@ -12,7 +13,7 @@ use kezek_store::story::{Whereabouts, tell};
 use kezek_store::{cases, jobs, journal, mint, seals};
 use kezek_testkit::database::Database;
 use serde_json::json;
-use sqlx::PgPool;
+use sqlx::{PgPool, Row as _};
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
@@ -253,5 +254,25 @@ async fn a_seal_outlives_whoever_rewrites_the_tail_with_its_head() -> Result<()>
     ensure!(!seals::differing(&mut connection, &[]).await?.is_empty(), "the tables no longer bear it out");
     run(&pool, &["ALTER TABLE seals DISABLE TRIGGER USER", "DELETE FROM seals"]).await?;
     ensure!(seals::differing(&mut connection, &made).await?.len() == made.len(), "what was kept elsewhere still tells");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_begin_that_is_given_up_leaves_no_transaction_in_which_later_work_would_be_lost() -> Result<()> {
+    let database = Database::new().await?;
+    let pool = kezek_store::connect(&database.owner_url()?, 1, "kezek-test").await?;
+    let mut given_up = 0;
+    for _ in 0..20 {
+        let mut begin = Box::pin(pool.begin());
+        // one poll sends BEGIN; its answer is not read any more
+        if (&mut begin).now_or_never().is_none() {
+            given_up += 1;
+        }
+        drop(begin);
+        let mut connection = pool.acquire().await?;
+        let row = sqlx::raw_sql("SELECT now() = statement_timestamp()").fetch_one(&mut *connection).await?;
+        ensure!(row.try_get::<bool, _>(0)?, "a transaction is open that nobody knows of");
+    }
+    ensure!(given_up > 0, "no BEGIN was given up on its way: nothing was proved");
     Ok(())
 }

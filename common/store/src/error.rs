@@ -87,7 +87,8 @@ fn class(error: &sqlx::Error) -> Class {
         sqlx::Error::Database(e) => {
             let code = e.code().unwrap_or_default();
             match code.get(..2).unwrap_or_default() {
-                "08" | "40" | "53" | "57" => Class::Again,
+                // 25: the session's transaction was ended by the server, or the server does not write just now
+                "08" | "25" | "40" | "53" | "57" => Class::Again,
                 "22" | "23" => Class::Data,
                 // 55P03: lock not available
                 "55" if code == "55P03" => Class::Again,
