@@ -7,7 +7,7 @@
 use kezek_stage::BoxFuture;
 use lapin::Channel;
 use lapin::options::{BasicAckOptions, BasicRejectOptions};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,8 +18,7 @@ pub struct Acks(Arc<Inner>);
 
 struct Inner {
     wire: Box<dyn Wire>,
-    // tag -> finished
-    open: Mutex<BTreeMap<u64, bool>>,
+    open: Mutex<Open>,
     // held while what is due is worked out and sent
     turn: tokio::sync::Mutex<()>,
     given_up: AtomicBool,
@@ -58,26 +57,47 @@ impl std::fmt::Debug for Acks {
 /// acknowledgement with an entry of its log, however many deliveries it covers.
 const LINGER: Duration = Duration::from_millis(20);
 
-/// Marks tags as finished and takes out the contiguous ones: the highest of them, if any.
-fn up_to(open: &mut BTreeMap<u64, bool>, done: &[u64]) -> Option<u64> {
-    for tag in done {
-        if let Some(finished) = open.get_mut(tag) {
-            *finished = true;
-        }
-    }
-    let mut highest = None;
-    while let Some(first) = open.first_entry() {
-        if !*first.get() {
-            break;
-        }
-        highest = Some(first.remove_entry().0);
-    }
-    highest
+/// The deliveries of one channel that wait for their ack.
+#[derive(Debug, Default)]
+struct Open {
+    /// Tag, and whether it is finished.
+    tags: BTreeMap<u64, bool>,
+    /// Every tag up to here has been taken. A channel with several consumers hands its tags out of order, and an ack
+    /// of everything up to a tag would take along what nobody has seen yet.
+    whole: u64,
+    /// Taken beyond that.
+    beyond: BTreeSet<u64>,
 }
 
-/// Takes out those of `done` that nobody has acked yet.
-fn left(open: &mut BTreeMap<u64, bool>, done: &[u64]) -> Vec<u64> {
-    done.iter().copied().filter(|tag| open.remove(tag).is_some()).collect()
+impl Open {
+    fn taken(&mut self, tag: u64) {
+        self.tags.insert(tag, false);
+        self.beyond.insert(tag);
+        while self.beyond.first() == Some(&(self.whole + 1)) {
+            self.beyond.pop_first();
+            self.whole += 1;
+        }
+    }
+    /// Marks tags as finished and takes out the contiguous ones: the highest of them, if any.
+    fn up_to(&mut self, done: &[u64]) -> Option<u64> {
+        for tag in done {
+            if let Some(finished) = self.tags.get_mut(tag) {
+                *finished = true;
+            }
+        }
+        let mut highest = None;
+        while let Some(first) = self.tags.first_entry() {
+            if !*first.get() || *first.key() > self.whole {
+                break;
+            }
+            highest = Some(first.remove_entry().0);
+        }
+        highest
+    }
+    /// Takes out those of `done` that nobody has acked yet.
+    fn left(&mut self, done: &[u64]) -> Vec<u64> {
+        done.iter().copied().filter(|tag| self.tags.remove(tag).is_some()).collect()
+    }
 }
 
 impl Acks {
@@ -101,12 +121,12 @@ impl Acks {
     }
     /// A delivery was taken.
     pub fn taken(&self, tag: u64) {
-        self.0.open.lock().unwrap_or_else(PoisonError::into_inner).insert(tag, false);
+        self.open(|open| open.taken(tag));
     }
     /// Whether no delivery waits for its acknowledgement.
     #[must_use]
     pub fn idle(&self) -> bool {
-        self.0.open.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        self.open(|open| open.tags.is_empty())
     }
     /// Deliveries of this channel were left aside without an answer: whoever consumes on it closes it, and they come
     /// again.
@@ -123,27 +143,27 @@ impl Acks {
     pub async fn done(&self, tags: &[u64]) {
         let waits = {
             let _turn = self.0.turn.lock().await;
-            if let Some(tag) = self.open(|open| up_to(open, tags)) {
+            if let Some(tag) = self.open(|open| open.up_to(tags)) {
                 self.0.wire.ack(tag, true).await;
             }
-            self.open(|open| tags.iter().any(|tag| open.contains_key(tag)))
+            self.open(|open| tags.iter().any(|tag| open.tags.contains_key(tag)))
         };
         if !waits {
             return;
         }
         tokio::time::sleep(LINGER).await;
         let _turn = self.0.turn.lock().await;
-        for tag in self.open(|open| left(open, tags)) {
+        for tag in self.open(|open| open.left(tags)) {
             self.0.wire.ack(tag, false).await;
         }
     }
-    fn open<T>(&self, look: impl FnOnce(&mut BTreeMap<u64, bool>) -> T) -> T {
+    fn open<T>(&self, look: impl FnOnce(&mut Open) -> T) -> T {
         look(&mut self.0.open.lock().unwrap_or_else(PoisonError::into_inner))
     }
     /// Puts a delivery back; counts towards the delivery limit on every version (a nack does not on 4.3).
     pub async fn again(&self, tag: u64) {
         let _turn = self.0.turn.lock().await;
-        self.0.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&tag);
+        self.open(|open| open.tags.remove(&tag));
         self.0.wire.put_back(tag).await;
     }
 }
@@ -154,15 +174,28 @@ mod tests {
 
     #[test]
     fn contiguous_tags_go_together_and_the_rest_alone_and_none_twice() {
-        let mut open: BTreeMap<u64, bool> = (1..=6).map(|t| (t, false)).collect();
-        assert_eq!(up_to(&mut open, &[2, 4]), None);
+        let mut open = Open::default();
+        (1..=6).for_each(|tag| open.taken(tag));
+        assert_eq!(open.up_to(&[2, 4]), None);
         // 2 and 4 wait for their neighbours; 1 and 3 take them along
-        assert_eq!(up_to(&mut open, &[1, 3]), Some(4));
-        assert_eq!(left(&mut open, &[2, 4]), [0; 0]);
-        assert_eq!(up_to(&mut open, &[6, 6]), None);
-        assert_eq!(left(&mut open, &[6, 6]), [6]);
-        assert_eq!(up_to(&mut open, &[5]), Some(5));
-        assert!(open.is_empty());
+        assert_eq!(open.up_to(&[1, 3]), Some(4));
+        assert_eq!(open.left(&[2, 4]), [0; 0]);
+        assert_eq!(open.up_to(&[6, 6]), None);
+        assert_eq!(open.left(&[6, 6]), [6]);
+        assert_eq!(open.up_to(&[5]), Some(5));
+        assert!(open.tags.is_empty());
+    }
+
+    #[test]
+    fn an_ack_of_everything_up_to_a_tag_never_takes_along_what_nobody_has_taken_yet() {
+        let mut open = Open::default();
+        // two consumers on one channel: one was sent 1 to 3, the other 4 to 6
+        [1, 4, 2, 5].into_iter().for_each(|tag| open.taken(tag));
+        assert_eq!(open.up_to(&[1, 2, 4, 5]), Some(2));
+        assert_eq!(open.left(&[1, 2, 4, 5]), [4, 5]);
+        [3, 6].into_iter().for_each(|tag| open.taken(tag));
+        assert_eq!(open.up_to(&[3, 6]), Some(6));
+        assert!(open.tags.is_empty() && open.beyond.is_empty());
     }
 
     /// A broker's side of one channel: what it still waits for, and how often it was told of a tag that it does not.
