@@ -5,10 +5,11 @@ use crate::gather::{Brought, Gather};
 use crate::item::{Errand, Finished, Ready};
 use crate::points::{self, Point};
 use crate::room::StageRoom;
-use crate::settle::Fate;
+use crate::settle::{Fate, Settlement};
 use kezek_domain::Ticket;
 use kezek_domain::fault::Fault;
 use kezek_stage::{Answer as _, CaseHead, Choice, Decided, Decision, DoorError, Question, Shape as _, Stage, decode};
+use kezek_store::bounded;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -63,16 +64,17 @@ impl<S: Stage> StageRoom<S> {
     }
 
     /// Settles decisions in one transaction; where that is refused, each by itself, so that one officer's decision
-    /// never fails for another's. What follows is on its way to the broker before anybody is told.
+    /// never fails for another's.
     async fn settle_decisions(self, batch: Vec<Brought<Finished<S>, Result<Fate, Fault>>>) {
         let (decisions, tells): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
         let mut rest = Vec::new();
         match self.settle_some(&decisions).await {
-            Ok(fates) => {
-                for (fate, tell) in fates.into_iter().zip(tells) {
+            Ok(settled) => {
+                for (fate, tell) in settled.fates.iter().zip(tells) {
                     // an officer who has left finds it on the page
-                    let _ = tell.send(Ok(fate));
+                    let _ = tell.send(Ok(fate.clone()));
                 }
+                self.send_some(&decisions, &settled).await;
             }
             Err(fault) if decisions.len() == 1 => {
                 for tell in tells {
@@ -82,21 +84,30 @@ impl<S: Stage> StageRoom<S> {
             Err(_) => rest.extend(decisions.iter().zip(tells)),
         }
         for (decision, tell) in rest {
-            let alone = self.settle_some(std::slice::from_ref(decision)).await;
-            let _ = tell.send(alone.map(|fates| fates.into_iter().next().unwrap_or(Fate::Stale)));
+            let decision = std::slice::from_ref(decision);
+            let alone = self.settle_some(decision).await;
+            let fate = alone.as_ref().map(|settled| settled.fates.first().cloned().unwrap_or(Fate::Stale));
+            let _ = tell.send(fate.map_err(Clone::clone));
+            if let Ok(settled) = alone {
+                self.send_some(decision, &settled).await;
+            }
         }
     }
 
-    async fn settle_some(&self, decisions: &[Finished<S>]) -> Result<Vec<Fate>, Fault> {
-        let settled = self.engine.settle(&*self.stage, decisions).await?;
+    async fn settle_some(&self, decisions: &[Finished<S>]) -> Result<Settlement, Fault> {
+        let settled = bounded(self.engine.settle(&*self.stage, decisions)).await?;
         for fate in &settled.fates {
             if let Fate::True { outcome, .. } = fate {
                 self.engine.metrics().settled.with_label_values(&[S::NAME, outcome]).inc();
             }
         }
+        Ok(settled)
+    }
+
+    /// Publishes what follows. Nobody waits for it: the sweeper sends what a silent broker does not take now.
+    async fn send_some(&self, decisions: &[Finished<S>], settled: &Settlement) {
         self.engine.send(&settled.rows).await;
         points::reached(Point::Confirmed, S::NAME, || decisions.iter().map(|f| f.subject).collect()).await;
-        Ok(settled.fates)
     }
 
     fn may_decide(&self, d: &Decision, case: &CaseHead) -> Result<(), DoorError> {

@@ -206,6 +206,9 @@ pub async fn set_aside(engine: &Engine, case: Uuid, actor: &str, cause: &str, wh
     }
     let by = Actor::Operator { account: actor.to_owned() };
     engine.move_case(&mut permit, &own, &Move::Park, "park", by, json!({ "cause": cause })).await?;
+    if let Some(replayed) = own.letter_id {
+        dead_letters::close_replayed(&mut permit, &[(replayed, own.ticket)]).await?;
+    }
     let next = JobRow { ticket: own.ticket + 1, mode: "job".to_owned(), letter_id: None, ..own };
     let letter = engine.letter(&next, None, cause, why);
     kezek_store::holds::drop_for(&mut permit, &[case]).await?;

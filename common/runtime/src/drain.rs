@@ -107,6 +107,12 @@ fn judge(envelope: Option<&Envelope>, own: Option<&JobRow>) -> Option<(&'static 
         let what = format!("ticket {} where the database knows {}", envelope.ticket, own.ticket);
         return Some(("ahead-of-database", what));
     }
+    // the same number for another place is a lost future's too, as for whoever reads it
+    let elsewhere = (envelope.stage.as_str(), i64::from(envelope.visit)) != (own.stage.as_str(), i64::from(own.visit));
+    if envelope.ticket == own.ticket && elsewhere {
+        let what = format!("ticket {} for another stage or visit than the database knows", envelope.ticket);
+        return Some(("ahead-of-database", what));
+    }
     None
 }
 

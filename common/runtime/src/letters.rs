@@ -301,6 +301,9 @@ impl Engine {
             "arrival" => arrivals::set_states(permit, &[(own.subject_id, "parked")]).await?,
             _ => side_messages::set_states(permit, &[(own.subject_id, "parked", None, Value::Null)]).await?,
         }
+        if let Some(replayed) = own.letter_id {
+            dead_letters::close_replayed(permit, &[(replayed, own.ticket)]).await?;
+        }
         jobs::update(permit, &[next]).await
     }
 

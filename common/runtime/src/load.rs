@@ -13,7 +13,7 @@ use kezek_store::cases::CaseRow;
 use kezek_store::crypt::CaseKey;
 use kezek_store::jobs::JobRow;
 use kezek_store::side_messages::SideRow;
-use kezek_store::{StoreError, arrivals, attachments, cases, dossier, jobs, ledger, side_messages};
+use kezek_store::{StoreError, arrivals, attachments, bounded, cases, dossier, jobs, ledger, side_messages};
 use serde_json::Value;
 use sqlx::PgConnection;
 use std::borrow::Cow;
@@ -80,7 +80,7 @@ impl Engine {
             // one snapshot: a case row and a ledger from two moments contradict each other where money has just come
             Reading::Snapshot(self.pool().begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
         } else {
-            // the guard finds whatever moved in between: a case's content changes with its ticket or its revision alone
+            // the guard finds whatever moved in between: no turn becomes true but under the ticket that was read first
             Reading::Plain(self.pool().acquire().await?)
         };
         let jobs = jobs::list(&mut *connection, &subjects).await?;
@@ -168,8 +168,9 @@ impl Engine {
             }
             Subject::SideMessage => Errand::Side,
         };
-        // an answer settles only while its case is held at this stage
-        if matches!(errand, Errand::Arrival { .. }) && !held_at(&head.status, S::NAME) {
+        // an answer settles only while its case is held at this stage; what looks otherwise is judged under the lock
+        let held = held_at(&head.status, S::NAME) && same_place(case_job, &head.status);
+        if matches!(errand, Errand::Arrival { .. }) && !held {
             return Read::Early(item);
         }
         let job_row = if matches!(errand, Errand::Arrival { .. }) { case_job } else { own };
@@ -286,11 +287,12 @@ impl Engine {
 
     /// Reads a case that moves at the stage, for an attempt without a message, and its ticket. `None`: it has gone on.
     pub(crate) async fn read_moving<S: Stage>(&self, case_id: Uuid) -> Result<Option<(i64, S::Job, File<S>)>, Fault> {
-        let shelf = self.shelf::<S>(&HashSet::from([case_id]), &HashSet::from([case_id])).await?;
+        let shelf = bounded(self.shelf::<S>(&HashSet::from([case_id]), &HashSet::from([case_id]))).await?;
         let (Some(case), Some(job)) = (shelf.cases.get(&case_id), shelf.jobs.get(&case_id)) else { return Ok(None) };
         let head = Self::head(case, job.ticket)?;
         let moves = matches!(&head.status, Status::Open { at, how: How::Moving, .. } if at.as_str() == S::NAME);
-        if !moves {
+        // read one after the other: the job may still be the one that the case has just left
+        if !moves || !same_place(job, &head.status) {
             return Ok(None);
         }
         let decoded = decode::<S::Job>(u32::try_from(job.version).unwrap_or(0), job.body.to_string().as_bytes())?;
@@ -304,10 +306,10 @@ impl Engine {
         case_id: Uuid,
         ticket: i64,
     ) -> Result<Option<(S::Job, File<S>)>, Fault> {
-        let shelf = self.shelf::<S>(&HashSet::from([case_id]), &HashSet::from([case_id])).await?;
+        let shelf = bounded(self.shelf::<S>(&HashSet::from([case_id]), &HashSet::from([case_id]))).await?;
         let (Some(case), Some(job)) = (shelf.cases.get(&case_id), shelf.jobs.get(&case_id)) else { return Ok(None) };
         let head = Self::head(case, job.ticket)?;
-        if job.ticket != ticket || !held_at(&head.status, S::NAME) {
+        if job.ticket != ticket || !held_at(&head.status, S::NAME) || !same_place(job, &head.status) {
             return Ok(None);
         }
         let visit = u32::try_from(job.visit).unwrap_or(0);
@@ -315,6 +317,12 @@ impl Engine {
             .map_err(|e: DecodeError| Fault::from(e))?;
         Ok(Some((decoded, self.file::<S>(head, case, visit, &shelf)?)))
     }
+}
+
+/// Whether a job is for the stage and visit where its case stands.
+fn same_place(job: &JobRow, status: &Status) -> bool {
+    let visit = u32::try_from(job.visit).ok();
+    matches!(status, Status::Open { at, visit: stands, .. } if at.as_str() == job.stage && visit == Some(*stands))
 }
 
 /// Whether a case is held at a stage.

@@ -9,7 +9,7 @@ use futures_util::{StreamExt as _, stream};
 use kezek_domain::Actor;
 use kezek_domain::System;
 use kezek_stage::{Stage, Subject as _, SubjectKind, Turn};
-use kezek_store::StoreError;
+use kezek_store::{StoreError, bounded};
 use serde_json::json;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -72,12 +72,21 @@ impl<S: Stage> StageRoom<S> {
             breakers.unclaim(system);
             return Ok(());
         };
-        if Instant::now() < *not_before || !self.anybody_waits().await? || !breakers.claim(system) {
+        if Instant::now() < *not_before {
+            return Ok(());
+        }
+        if !self.anybody_waits().await? {
+            // nobody to settle: a right that was asked for may go out as the probe
+            breakers.unclaim(system);
+            return Ok(());
+        }
+        if !breakers.claim(system) {
             return Ok(());
         }
         let began = Instant::now();
         loop {
-            let ids = kezek_store::cases::list_moving_at(self.engine.pool(), S::NAME, *after, AT_ONCE).await?;
+            let moving = kezek_store::cases::list_moving_at(self.engine.pool(), S::NAME, *after, AT_ONCE);
+            let ids = bounded(moving).await?;
             *after = ids.last().copied().unwrap_or_default();
             let more = !ids.is_empty();
             self.settle_without_messages(ids, system, down).await;
@@ -91,8 +100,8 @@ impl<S: Stage> StageRoom<S> {
     }
 
     async fn anybody_waits(&self) -> Result<bool, StoreError> {
-        let first = kezek_store::cases::list_moving_at(self.engine.pool(), S::NAME, Uuid::nil(), 1).await?;
-        Ok(!first.is_empty())
+        let first = kezek_store::cases::list_moving_at(self.engine.pool(), S::NAME, Uuid::nil(), 1);
+        Ok(!bounded(first).await?.is_empty())
     }
 
     async fn settle_without_messages(&self, ids: Vec<Uuid>, system: System, down: Outage) {

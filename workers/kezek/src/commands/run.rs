@@ -16,7 +16,7 @@ use kezek_domain::IinProfile;
 use kezek_runtime::{DoorKit, Engine, Line, Room, Waits, answers, clock_round, housekeeping, reads};
 use kezek_stage::{ConfigError, Kit};
 use kezek_store::checks::{Asked, Journals, check};
-use kezek_store::{connect, pending};
+use kezek_store::{bounded, connect, pending};
 use sqlx::PgPool;
 use std::sync::Arc;
 use std::time::Duration;
@@ -121,7 +121,7 @@ pub async fn run(config: Config, args: Run) -> Result<Exit> {
         tracing::error!("the HTTP server ended by itself");
         whole = false;
     }
-    if let Err(error) = engine.flush_confirmed().await {
+    if let Err(error) = bounded(engine.flush_confirmed()).await {
         tracing::warn!(error = error.tell(), "confirmed rows stay for another process's sweeper");
     }
     leave.cancel();
