@@ -155,7 +155,12 @@ async fn stored_bytes(works: &Works, applications: u64) -> Result<Value> {
 }
 
 async fn waiting(servers: &Servers, options: &Options) -> Result<Value> {
-    let samples = waiting::run(servers, options.limits(), options.waiting, if options.short { 4 } else { 25 }).await?;
+    let limits = match options.limits() {
+        // fewer cases to open
+        limits if options.short => Limits { prefetch: 400, batch: 200, ..limits },
+        limits => limits,
+    };
+    let samples = waiting::run(servers, limits, options.waiting, if options.short { 4 } else { 25 }).await?;
     let told: Vec<Value> = samples
         .iter()
         .map(|s| json!({ "messages": s.waiting, "kezek_rss_mib": round(s.resident[0], 1), "broker_rss_mib": round(s.resident[1], 1) }))

@@ -9,8 +9,10 @@ use kezek_testkit::database::Servers;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Real cases, at the head of the queue: more than three rounds can take (a prefetch each, and what is worked on).
-const REAL: u64 = 1_700;
+/// Rounds, the first of which counts for nothing.
+const ROUNDS: u64 = 3;
+/// Attempts at once.
+const IN_FLIGHT: usize = 64;
 /// How many of the queue's messages count as few.
 const FEW: u64 = 1_000;
 /// So that the head of the queue lasts.
@@ -27,9 +29,11 @@ pub struct Sample {
 /// Memory with few and with `many` messages waiting for a worker that is at work.
 pub async fn run(servers: &Servers, limits: Limits, many: u64, looks: u32) -> Result<Vec<Sample>> {
     let processes = Processes::from_environment()?;
-    let works = Works::new(servers, Limits { in_flight: 64, ..limits }).await?;
+    let works = Works::new(servers, Limits { in_flight: IN_FLIGHT, ..limits.clone() }).await?;
     let few = FEW.min(many);
-    works.open(0..REAL, "KZ-75").await?;
+    // real cases at the head of the queue: more than all rounds can take (a prefetch each, and what is worked on)
+    let each = u64::from(limits.prefetch) + 3 * IN_FLIGHT as u64;
+    works.open(0..ROUNDS * each, "KZ-75").await?;
     let mut samples = Vec::new();
     // a first round that counts for nothing: it brings code, pools and allocator to where they stay
     for (round, waiting) in [few, few, many].into_iter().enumerate() {
