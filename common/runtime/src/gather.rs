@@ -9,6 +9,9 @@ use tokio::sync::{Semaphore, oneshot};
 /// One thing brought, and the way to tell its caller what became of it.
 pub(crate) type Brought<T, R> = (T, oneshot::Sender<R>);
 
+/// So many full commits may wait; beyond, nothing is taken.
+const CROWD: usize = 20;
+
 /// What waits to be committed together.
 pub(crate) struct Gather<T, R> {
     waiting: Arc<Mutex<VecDeque<Brought<T, R>>>>,
@@ -22,15 +25,22 @@ impl<T: Send + 'static, R: Send + 'static> Gather<T, R> {
         Self { waiting: Arc::default(), turns: Arc::new(Semaphore::new(side_by_side.max(1))), most: most.max(1) }
     }
 
-    /// Brings one thing and waits until it is told what became of it; `None` where the commit told nobody (it
-    /// panicked). A caller that goes away takes nothing back: what it brought is committed with the others.
+    /// Brings one thing and waits until it is told what became of it; `None` where it was not taken (too many wait
+    /// already: the database is away or slow, and whoever tries again must not pile up here) or the commit told nobody
+    /// (it panicked). A caller that goes away takes nothing back: what it brought is committed with the others.
     pub(crate) async fn bring<F, C>(&self, item: T, commit: F) -> Option<R>
     where
         F: Fn(Vec<Brought<T, R>>) -> C + Send + 'static,
         C: Future<Output = ()> + Send,
     {
         let (tell, mut told) = oneshot::channel();
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push_back((item, tell));
+        {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            if waiting.len() >= self.most * CROWD {
+                return None;
+            }
+            waiting.push_back((item, tell));
+        }
         let turn = tokio::select! {
             biased;
             answer = &mut told => return answer.ok(),
@@ -110,6 +120,20 @@ mod tests {
         }
         assert_eq!(sizes, [Some((2, 1)), Some((4, 3)), Some((8, 3)), Some((10, 2)), Some((12, 2))]);
         assert_eq!(gather.turns.available_permits(), 1);
+    }
+
+    #[tokio::test]
+    async fn beyond_a_crowd_nothing_is_taken() {
+        let gather = Gather::<u32, ()>::new(1, 1);
+        let (tell, _told) = oneshot::channel();
+        let mut tells = vec![tell];
+        while tells.len() < CROWD {
+            tells.push(oneshot::channel().0);
+        }
+        gather.waiting.lock().unwrap().extend(tells.into_iter().map(|tell| (0, tell)));
+        let told = gather.bring(1, |_| async { panic!("nothing may be committed") }).await;
+        assert_eq!(told, None);
+        assert_eq!(gather.waiting.lock().unwrap().len(), CROWD);
     }
 
     #[tokio::test]

@@ -2,11 +2,11 @@
 //! another across all processes: those that come while a transaction commits go together into the next, and a process
 //! never has more than one connection waiting for its turn.
 
-use kezek_store::{StoreError, audit, mint};
+use crate::gather::Gather;
+use kezek_domain::fault::Fault;
+use kezek_store::{StoreError, audit, bounded, mint};
 use serde_json::Value;
 use sqlx::PgPool;
-use std::sync::{Mutex, PoisonError};
-use tokio::sync::oneshot;
 use uuid::Uuid;
 
 /// An entry as it waits.
@@ -20,60 +20,53 @@ pub(crate) struct Note {
 }
 
 /// The notes of one process.
-#[derive(Debug)]
 pub(crate) struct Notebook {
     pool: PgPool,
-    waiting: Mutex<Vec<(Note, oneshot::Sender<()>)>>,
-    turn: tokio::sync::Mutex<()>,
+    notes: Gather<Note, Result<(), Fault>>,
 }
 
 impl Notebook {
     pub(crate) fn new(pool: PgPool) -> Self {
-        Self { pool, waiting: Mutex::default(), turn: tokio::sync::Mutex::default() }
+        // one commit at a time: the chain would make a second one wait with a connection in its hands
+        Self { pool, notes: Gather::new(200, 1) }
     }
 
     /// Writes a note; it is committed when this returns.
     ///
     /// # Errors
     /// Where the database fails.
-    pub(crate) async fn write(&self, note: Note) -> Result<(), StoreError> {
-        loop {
-            let (written, mut heard) = oneshot::channel();
-            self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push((note.clone(), written));
-            let turn = self.turn.lock().await;
-            let batch = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
-            let result = self.commit(batch).await;
-            drop(turn);
-            // an earlier turn may have taken ours, and may have failed or been given up: then it is written again
-            match (heard.try_recv(), result) {
-                (Ok(()), _) => return Ok(()),
-                (Err(_), Err(error)) => return Err(error),
-                (Err(_), Ok(())) => {}
+    pub(crate) async fn write(&self, note: Note) -> Result<(), Fault> {
+        let pool = self.pool.clone();
+        let told = self.notes.bring(note, move |batch| {
+            let pool = pool.clone();
+            async move {
+                let (notes, tells): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+                let written = bounded(commit(&pool, &notes)).await.map_err(|error| {
+                    tracing::error!(error = error.tell(), "the audit trail cannot be written");
+                    Fault::from(error)
+                });
+                for tell in tells {
+                    // whoever has left does not want to know
+                    let _ = tell.send(written.clone());
+                }
             }
-        }
+        });
+        told.await.unwrap_or_else(|| Err(Fault::transient("database-away", "the audit trail could not be written")))
     }
+}
 
-    async fn commit(&self, batch: Vec<(Note, oneshot::Sender<()>)>) -> Result<(), StoreError> {
-        if batch.is_empty() {
-            return Ok(());
-        }
-        let mut tx = self.pool.begin().await?;
-        let mut permit = mint(&mut tx);
-        for (note, _) in &batch {
-            let entry = audit::Entry {
-                account: &note.account,
-                role: note.role,
-                act: note.act,
-                case_id: Some(note.case),
-                detail: note.detail.clone(),
-            };
-            audit::append(&mut permit, &entry).await?;
-        }
-        tx.commit().await?;
-        for (_, written) in batch {
-            // whoever has left does not want to know
-            let _ = written.send(());
-        }
-        Ok(())
+async fn commit(pool: &PgPool, notes: &[Note]) -> Result<(), StoreError> {
+    let mut tx = pool.begin().await?;
+    let mut permit = mint(&mut tx);
+    for note in notes {
+        let entry = audit::Entry {
+            account: &note.account,
+            role: note.role,
+            act: note.act,
+            case_id: Some(note.case),
+            detail: note.detail.clone(),
+        };
+        audit::append(&mut permit, &entry).await?;
     }
+    Ok(tx.commit().await?)
 }

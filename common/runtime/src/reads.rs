@@ -58,9 +58,9 @@ impl EngineReads {
         act: &'static str,
         case: CaseId,
         detail: serde_json::Value,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), DoorError> {
         let (account, role) = (caller.account.clone(), caller.role.label());
-        self.1.write(Note { account, role, act, case: case.0, detail }).await
+        Ok(self.1.write(Note { account, role, act, case: case.0, detail }).await?)
     }
 
     async fn waiting_cases(&self, caller: &Caller, stage: &str, limit: u32) -> Result<Vec<WaitingCase>, StoreError> {
@@ -128,7 +128,7 @@ impl Reads for EngineReads {
             let names: Vec<&str> = sections.iter().map(|s| s.label()).collect();
             let what = json!({ "purpose": purpose, "sections": names });
             // written before anything is shown: a read that cannot be recorded does not happen
-            self.note(caller, "case-read", case, what).await.map_err(failed)?;
+            self.note(caller, "case-read", case, what).await?;
             Ok(view)
         })
     }
@@ -150,7 +150,7 @@ impl Reads for EngineReads {
                 Ok::<_, StoreError>(Some(Picture { which, media_type: sealed.media_type, bytes }))
             };
             let picture = found.await.map_err(failed)?.ok_or_else(hidden)?;
-            self.note(caller, "picture-read", case, json!({ "which": which.label() })).await.map_err(failed)?;
+            self.note(caller, "picture-read", case, json!({ "which": which.label() })).await?;
             Ok(picture)
         })
     }

@@ -1,9 +1,11 @@
 //! A room: one stage running. Read ▸ work ▸ settle ▸ publish ▸ ack, each overlapped with the next batch.
 
 use crate::brake::Brake;
+use crate::busy::{Busy, occupies};
 use crate::consume::Taking;
 use crate::deciding::Deciding;
-use crate::engine::{Engine, Limits};
+use crate::engine::Engine;
+use crate::filling::Filling;
 use crate::item::{Errand, Finished, Item, Read, Ready};
 use crate::points::{self, Point};
 use crate::settle::{Fate, Settlement};
@@ -12,9 +14,8 @@ use futures_util::FutureExt as _;
 use kezek_domain::fault::Fault;
 use kezek_stage::{Stage, Subject as _, SubjectKind, Turn};
 use kezek_store::{Class, StoreError, bounded};
-use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -39,67 +40,6 @@ impl<S: Stage> Clone for StageRoom<S> {
             brake: Arc::clone(&self.brake),
             deciding: Arc::clone(&self.deciding),
         }
-    }
-}
-
-/// Subjects under work in this process, and the deliveries that wait for them.
-#[derive(Default)]
-struct Busy(Mutex<HashMap<Uuid, Vec<Item>>>);
-
-impl Busy {
-    /// Takes the subject; where it is taken already, the delivery waits and `None` comes back.
-    fn enter(&self, subject: Uuid, item: Item) -> Option<Item> {
-        let mut busy = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match busy.entry(subject) {
-            std::collections::hash_map::Entry::Occupied(mut waiting) => {
-                waiting.get_mut().push(item);
-                None
-            }
-            std::collections::hash_map::Entry::Vacant(free) => {
-                free.insert(Vec::new());
-                Some(item)
-            }
-        }
-    }
-    /// Leaves the subject; the deliveries that waited are to be read now.
-    fn leave(&self, subject: Uuid) -> Vec<Item> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&subject).unwrap_or_default()
-    }
-}
-
-/// Lets batches fill while there is much to do: each transaction costs the same few milliseconds however many turns it
-/// settles. Where the last batch was small, nobody waits.
-struct Linger {
-    wait: Duration,
-    last: usize,
-}
-
-impl Linger {
-    /// The last batch from which on a stage counts as being under load.
-    const LOADED: usize = 12;
-
-    fn new(limits: &Limits) -> Self {
-        Self { wait: Duration::from_millis(limits.linger_ms), last: 0 }
-    }
-    /// Waits, where that is worth it; says whether it did.
-    async fn wait(&self, have: usize, most: usize) -> bool {
-        let worth = self.last >= Self::LOADED && have < most && !self.wait.is_zero();
-        if worth {
-            tokio::time::sleep(self.wait).await;
-        }
-        worth
-    }
-    fn note(&mut self, batch: usize) {
-        self.last = batch;
-    }
-}
-
-/// The subject that a delivery occupies: the case for an answer, so that case and answer never run side by side.
-fn occupies(item: &Item) -> Option<Uuid> {
-    let envelope = item.envelope.as_ref()?;
-    match envelope.subject {
-        crate::envelope::Subject::Arrival => envelope.case.or(Some(envelope.subject_id)),
-        crate::envelope::Subject::Case | crate::envelope::Subject::SideMessage => Some(envelope.subject_id),
     }
 }
 
@@ -135,7 +75,9 @@ impl<S: Stage> StageRoom<S> {
         let places = Arc::new(Semaphore::new(limits.in_flight));
         let (done, finished) = mpsc::channel::<Finished<S>>(limits.in_flight.max(limits.batch));
         let (back, mut redone) = mpsc::unbounded_channel::<Item>();
-        let mut linger = Linger::new(&limits);
+        // pictures are megabytes: no more files are opened than are worked on soon
+        let most = if S::ATTACHMENTS.is_empty() { limits.batch } else { limits.batch.min(16) };
+        let mut filling = Filling::new(&limits, most);
         let settling = tracker.spawn(self.clone().settling(finished, Arc::clone(&busy), back.clone(), tracker.clone()));
         let mut open = true;
         loop {
@@ -148,25 +90,12 @@ impl<S: Stage> StageRoom<S> {
                 Some(item) = redone.recv() => batch.push(item),
                 // stopping: nothing comes any more; leave once nothing is under way
                 () = tokio::time::sleep(Duration::from_millis(20)), if !open => {
-                    if places.available_permits() == limits.in_flight && busy.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+                    if places.available_permits() == limits.in_flight && busy.is_empty() {
                         break;
                     }
                 }
             }
-            // pictures are megabytes: no more files are opened than are worked on soon
-            let most = if S::ATTACHMENTS.is_empty() { limits.batch } else { limits.batch.min(16) };
-            for wait in [false, true] {
-                if wait && !linger.wait(batch.len(), most).await {
-                    break;
-                }
-                while batch.len() < most {
-                    match redone.try_recv().or_else(|_| items.try_recv()) {
-                        Ok(item) => batch.push(item),
-                        Err(_) => break,
-                    }
-                }
-            }
-            linger.note(batch.len());
+            filling.fill(&mut batch, || redone.try_recv().or_else(|_| items.try_recv()).ok()).await;
             if !batch.is_empty() {
                 self.begin(batch, &busy, &places, &done, &back, tracker).await;
             }
@@ -357,24 +286,12 @@ impl<S: Stage> StageRoom<S> {
         back: mpsc::UnboundedSender<Item>,
         tracker: TaskTracker,
     ) {
-        let batch_size = self.engine.limits().batch;
         // so many batches may wait for their confirms at once
         let publishing = Arc::new(Semaphore::new(4));
-        let mut linger = Linger::new(self.engine.limits());
+        let mut filling = Filling::new(self.engine.limits(), self.engine.limits().batch);
         while let Some(first) = finished.recv().await {
             let mut batch = vec![first];
-            for wait in [false, true] {
-                if wait && !linger.wait(batch.len(), batch_size).await {
-                    break;
-                }
-                while batch.len() < batch_size {
-                    match finished.try_recv() {
-                        Ok(next) => batch.push(next),
-                        Err(_) => break,
-                    }
-                }
-            }
-            linger.note(batch.len());
+            filling.fill(&mut batch, || finished.try_recv().ok()).await;
             for (batch, settlement) in self.settle_patiently(batch).await {
                 let Ok(turn) = Arc::clone(&publishing).acquire_owned().await else { return };
                 let (room, busy, back) = (self.clone(), Arc::clone(&busy), back.clone());
