@@ -13,6 +13,25 @@ use super::{Ended, Town, broker, evidence};
 use crate::faults::{Command as Fault, Kind};
 
 impl Town {
+    /// Everything that a judge looks at, gathered now.
+    pub(super) async fn evidence(&self, sent: Vec<Sent>, leaks: Vec<String>) -> anyhow::Result<Evidence> {
+        let checked = evidence::check(&self.kezek).await?;
+        let asked = self.sandbox.world.ledger().clone();
+        Ok(Evidence {
+            as_of: self.demo.as_of,
+            sent,
+            cases: evidence::cases(&self.view.pool).await?,
+            book: evidence::book(&self.view.pool).await?,
+            notices: evidence::notices(&self.view.pool).await?,
+            asked,
+            queues: self.broker.left(self.patience()).await?,
+            outbox: checked.outbox,
+            parked: checked.parked,
+            violations: checked.violations,
+            leaks,
+        })
+    }
+
     /// Looks at both sides; gives the summary, and whether all holds.
     pub(super) async fn judge(
         &mut self,
@@ -28,22 +47,8 @@ impl Town {
         let logs = [self.workers.logs(), stack_logs()?].concat();
         evidence::search(&mut search, &self.view.pool, &messages, &logs, &pages).await?;
         let searched = search.searched.clone();
-        let checked = evidence::check(&self.kezek).await?;
         let world = Arc::clone(&self.sandbox.world);
-        let asked = world.ledger().clone();
-        let evidence = Evidence {
-            as_of: self.demo.as_of,
-            sent,
-            cases: evidence::cases(&self.view.pool).await?,
-            book: evidence::book(&self.view.pool).await?,
-            notices: evidence::notices(&self.view.pool).await?,
-            asked,
-            queues: self.broker.left(self.patience()).await?,
-            outbox: checked.outbox,
-            parked: checked.parked,
-            violations: checked.violations,
-            leaks: search.found(),
-        };
+        let evidence = self.evidence(sent, search.found()).await?;
         let judgement = Judgement::of(&evidence);
         let lost = |(command, spoilt): (Fault, u32)| match command.fault {
             Kind::LoseAnswer { .. } => spoilt,

@@ -12,12 +12,12 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::super::judge::{Answer, Evidence, Sent};
+use super::super::judge::{Answer, Sent};
 use super::super::officers::Officers;
 use super::super::pace::{self, Next, Pulse};
 use super::super::portal::Portal;
 use super::super::view::Look;
-use super::super::{LOOK_EVERY, Town, evidence};
+use super::super::{LOOK_EVERY, Town};
 use judge::{Listed, Restored};
 
 /// Share of the second wave that has heard an answer when the backup is made.
@@ -272,21 +272,7 @@ impl Town {
         let list = self.folder.write("accepted-before-the-loss.txt", &receipts)?;
         let listed = self.reconcile(&["--receipts", &list.to_string_lossy()]).await?;
         self.folder.write("reconcile-last.json", &serde_json::to_string_pretty(&listed)?)?;
-        let checked = evidence::check(&self.kezek).await?;
-        let asked = self.sandbox.world.ledger().clone();
-        let evidence = Evidence {
-            as_of: self.demo.as_of,
-            sent: before.sent,
-            cases: evidence::cases(&self.view.pool).await?,
-            book: evidence::book(&self.view.pool).await?,
-            notices: evidence::notices(&self.view.pool).await?,
-            asked,
-            queues: self.broker.left(self.patience()).await?,
-            outbox: checked.outbox,
-            parked: checked.parked,
-            violations: checked.violations,
-            leaks: Vec::new(),
-        };
+        let evidence = self.evidence(before.sent, Vec::new()).await?;
         let restored = Restored::of(&evidence, first, &listed, order);
         for line in &restored.unlisted {
             eprintln!("not listed by kezek repair reconcile: {line}");
