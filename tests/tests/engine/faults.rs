@@ -8,22 +8,10 @@ use kezek_runtime::desk::{self, CaseEnd, Resend};
 use kezek_sandbox::Plan;
 use kezek_sandbox::faults::{Command, Kind};
 use kezek_testkit::town::{Founding, Town};
-use uuid::Uuid;
 
 fn disturb(town: &Town, system: Option<System>, fault: Kind, count: Option<u32>) -> Result<()> {
     let command = Command { system, fault, count, seconds: None };
     town.sandbox.world.faults().add(command).map_err(anyhow::Error::msg)
-}
-
-/// The letter of a case, once it is parked.
-async fn letter(town: &Town, case: CaseId) -> Result<(Uuid, String)> {
-    town.until("the case's letter", async || {
-        Ok(sqlx::query_as("SELECT id, cause FROM dead_letters WHERE case_id = $1 AND state = 'open'")
-            .bind(case.0)
-            .fetch_optional(&town.owner)
-            .await?)
-    })
-    .await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -108,7 +96,7 @@ async fn what_a_stage_cannot_read_is_parked_and_goes_on_when_an_operator_replays
     let town = Town::founded(Founding::default().seed(204)).await?;
     disturb(&town, Some(System::ZagsIs), Kind::Rubbish, Some(1))?;
     let case = town.citizen(Plan::Issued)?.submits().await?.case;
-    let (id, _) = letter(&town, case).await?;
+    let (id, _) = town.letter(case).await?;
     assert_eq!(town.standing(case).await?.how, "parked");
     // an operator must say why, and once
     assert!(matches!(desk::replay(&town.engine, id, "operator", " ").await, Err(desk::DeskError::NoReason)));
@@ -130,7 +118,7 @@ async fn a11c_a_parked_case_that_holds_money_is_paid_back_when_an_operator_gives
     disturb(&town, Some(System::ProductionCentre), Kind::Rubbish, Some(1))?;
     town.officer(head.region)?.approves(sent.case).await?;
     town.opens("production")?;
-    let (id, _) = letter(&town, sent.case).await?;
+    let (id, _) = town.letter(sent.case).await?;
     desk::discard(&town.engine, id, "operator", "the centre has no such form", CaseEnd::Close).await?;
     assert_eq!(town.until_closed(sent.case).await?, Closing::Cancelled);
     let purse = town.case(sent.case).await?.purse;

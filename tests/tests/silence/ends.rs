@@ -1,6 +1,6 @@
 //! A consumer that the broker ends: its queue is deleted, or it has held a delivery for too long.
 
-use crate::own::{Own, applies, logged, metric, nothing_lost, open_letter, ready, rises, unready};
+use crate::own::{Own, applies, logged, metric, nothing_lost, ready, rises, unready};
 use anyhow::Result;
 use kezek_domain::{CaseId, System};
 use kezek_runtime::desk;
@@ -38,7 +38,7 @@ async fn a_stream_that_ends_without_an_error_is_a_consumer_that_ended() -> Resul
     town.until_held_at(first, "review").await?;
     // who comes while the queue is away is kept as a letter
     let second = applies(&town).await?;
-    let (letter, cause) = open_letter(&town, second).await?;
+    let (letter, cause) = town.letter(second).await?;
     assert_eq!(cause, "unroutable");
     own.mended(&town).await?;
     rises(&town, "kezek_consumer_up{stage=\"exemption\"}", 1.0).await?;

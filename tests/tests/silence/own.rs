@@ -17,7 +17,6 @@ use serde_json::Value;
 use std::sync::OnceLock;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 /// A delivery may be held for so long; the broker looks every quarter of a second. Above what any other test holds one.
 const TERMS: &str = "{consumer_timeout, 2500}, {channel_tick_interval, 250}";
@@ -118,17 +117,6 @@ pub async fn logged(town: &Town, own: &Own, words: &[&str]) -> Result<()> {
 /// Somebody applies.
 pub async fn applies(town: &Town) -> Result<CaseId> {
     Ok(town.citizen(Plan::Issued)?.submits().await?.case)
-}
-
-/// The open letter of a case, once there is one, and its cause.
-pub async fn open_letter(town: &Town, case: CaseId) -> Result<(Uuid, String)> {
-    town.until("the case's letter", async || {
-        Ok(sqlx::query_as("SELECT id, cause FROM dead_letters WHERE case_id = $1 AND state = 'open'")
-            .bind(case.0)
-            .fetch_optional(&town.owner)
-            .await?)
-    })
-    .await
 }
 
 /// Everybody comes to the officers' desks, and nothing is left under way, lost or done twice.

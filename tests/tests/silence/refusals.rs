@@ -1,6 +1,6 @@
 //! A broker that has nowhere to put a message: caught by the alternate exchange, returned, or refused by a full queue.
 
-use crate::own::{Own, applies, logged, metric, nothing_lost, open_letter, readiness, rises, unready};
+use crate::own::{Own, applies, logged, metric, nothing_lost, readiness, rises, unready};
 use anyhow::{Context as _, Result};
 use kezek_runtime::desk;
 use kezek_testkit::town::Founding;
@@ -12,7 +12,7 @@ async fn a_publication_that_no_queue_takes_is_kept_as_a_letter_and_goes_on_when_
     let town = own.town(Founding::default().seed(611)).await?;
     town.vhost.api("DELETE", "bindings/{vhost}/e/kezek.work/q/exemption/exemption", None).await?;
     let case = applies(&town).await?;
-    let (letter, cause) = open_letter(&town, case).await?;
+    let (letter, cause) = town.letter(case).await?;
     assert_eq!(cause, "unroutable");
     assert_eq!(town.standing(case).await?.how, "parked");
     rises(&town, "kezek_dead_letters{cause=\"unroutable\",stage=\"exemption\"}", 1.0).await?;

@@ -63,6 +63,20 @@ impl Town {
         }
     }
 
+    /// The open letter of a case, once there is one, and its cause.
+    ///
+    /// # Errors
+    /// Where it never comes.
+    pub async fn letter(&self, case: CaseId) -> Result<(Uuid, String)> {
+        self.until("the case's letter", async || {
+            Ok(sqlx::query_as("SELECT id, cause FROM dead_letters WHERE case_id = $1 AND state = 'open'")
+                .bind(case.0)
+                .fetch_optional(&self.owner)
+                .await?)
+        })
+        .await
+    }
+
     /// Waits until a case is held at a stage; its head then.
     ///
     /// # Errors
