@@ -16,9 +16,11 @@ use kezek_store::dossier::NewSection;
 use kezek_store::jobs::JobRow;
 use kezek_store::outbox::OutboxRow;
 use kezek_store::side_messages::SideRow;
-use kezek_store::{Permit, StoreError, attachments, cases, dossier, jobs, journal, mint, outbox, side_messages};
+use kezek_store::spine::{self, Spine};
+use kezek_store::{Permit, StoreError, attachments, cases, dossier, mint, side_messages};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
+use sqlx::Connection as _;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -147,7 +149,8 @@ impl Engine {
                 body: key.seal(picture.which.label(), &picture.bytes)?,
             });
         }
-        let mut tx = self.pool().begin().await?;
+        let mut lease = self.warm().take().await?;
+        let mut tx = lease.begin().await?;
         let mut permit = mint(&mut tx);
         cases::insert(
             &mut permit,
@@ -171,8 +174,6 @@ impl Engine {
             },
         )
         .await?;
-        jobs::insert(&mut permit, std::slice::from_ref(&job)).await?;
-        journal::append(&mut permit, &[Linked { entry, digest: head }]).await?;
         let section = NewSection {
             case_id: case.0,
             section: Form::SECTION,
@@ -184,11 +185,15 @@ impl Engine {
         };
         dossier::insert(&mut permit, &[section], now).await?;
         attachments::insert(&mut permit, &pictures).await?;
-        let mut rows = vec![self.message(&job, None, false)];
-        rows.extend(self.first_notices(&mut permit, case, name, &flow.start().notices).await?);
-        outbox::insert(&mut permit, &rows).await?;
+        let mut issued = vec![job];
+        issued.extend(self.first_notices(&mut permit, case, name, &flow.start().notices).await?);
+        let rows: Vec<_> = issued.iter().map(|job| self.message(job, None, false)).collect();
+        let entries = [Linked { entry, digest: head }];
+        spine::write(&mut permit, Spine { issued: &issued, entries: &entries, sent: &rows, ..Spine::default() })
+            .await?;
         points::reached(Point::BeforeCommit, "door", || vec![case.0]).await;
         tx.commit().await?;
+        lease.finished();
         Ok((Opened { case, receipt, before: false }, rows))
     }
 
@@ -198,7 +203,7 @@ impl Engine {
         case: CaseId,
         stage: &StageName,
         notices: &[NoticeKind],
-    ) -> Result<Vec<OutboxRow>, StoreError> {
+    ) -> Result<Vec<JobRow>, StoreError> {
         let Some(teller) = self.side_stage() else { return Ok(Vec::new()) };
         let sides: Vec<SideRow> = notices
             .iter()
@@ -211,9 +216,7 @@ impl Engine {
             })
             .collect();
         side_messages::insert(permit, &sides).await?;
-        let jobs: Vec<JobRow> = sides.iter().map(|s| side_job(s, teller)).collect();
-        jobs::insert(permit, &jobs).await?;
-        Ok(jobs.iter().map(|j| self.message(j, None, false)).collect())
+        Ok(sides.iter().map(|s| side_job(s, teller)).collect())
     }
 }
 

@@ -16,8 +16,10 @@ use kezek_store::cases::{CaseMove, CaseRow};
 use kezek_store::jobs::JobRow;
 use kezek_store::ledger::NewPosting;
 use kezek_store::outbox::OutboxRow;
-use kezek_store::{Class, Permit, StoreError, arrivals, bounded, cases, holds, jobs, journal, ledger, mint, outbox};
+use kezek_store::spine::{self, Spine};
+use kezek_store::{Class, Permit, StoreError, arrivals, bounded, cases, holds, jobs, ledger, mint};
 use serde_json::{Value, json};
+use sqlx::Connection as _;
 use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
@@ -105,7 +107,8 @@ impl Engine {
         let coming: Vec<Coming<'_>> =
             batch.iter().map(|arrival| Coming { arrival, id: self.ids().next(), names: named_case(arrival) }).collect();
         let named: Vec<Uuid> = coming.iter().filter_map(|c| c.names).collect();
-        let mut tx = self.pool().begin().await?;
+        let mut lease = self.warm().take().await?;
+        let mut tx = lease.begin().await?;
         let mut permit = mint(&mut tx);
         // the cases first: their rows decide the order for everybody
         let mut locked = jobs::lock(&mut permit, &named).await?;
@@ -138,14 +141,12 @@ impl Engine {
                 }
             });
         }
-        cases::update(&mut permit, &posted.moves).await?;
-        jobs::update(&mut permit, &posted.jobs).await?;
-        journal::append(&mut permit, &posted.entries).await?;
         holds::drop_for(&mut permit, &posted.unheld).await?;
-        jobs::insert(&mut permit, &own_jobs).await?;
-        outbox::insert(&mut permit, &posted.rows).await?;
+        let Posted { moves, jobs: raised, entries, rows: sent, .. } = &posted;
+        spine::write(&mut permit, Spine { moves, raised, issued: &own_jobs, entries, sent }).await?;
         points::reached(Point::BeforeCommit, "door", || named.clone()).await;
         tx.commit().await?;
+        lease.finished();
         points::reached(Point::Committed, "door", || named.clone()).await;
         Ok((brought, posted.rows))
     }

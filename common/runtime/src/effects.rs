@@ -6,9 +6,9 @@ use kezek_domain::fault::Fault;
 use kezek_domain::{CaseId, System};
 use kezek_stage::{BoxFuture, Earlier, EffectKey, Effects};
 use kezek_store::effects::{self, Intent, Known};
+use kezek_store::warm::Warm;
 use kezek_store::{Class, StoreError, bounded};
 use serde_json::Value;
-use sqlx::PgPool;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use std::time::Duration;
 pub struct StoredEffects(Arc<Inner>);
 
 struct Inner {
-    pool: PgPool,
+    warm: Warm,
     may_act: Duration,
     intents: Gather<Intent, Result<Known, Fault>>,
     answers: Gather<Answered, Result<(), Fault>>,
@@ -30,11 +30,11 @@ impl std::fmt::Debug for StoredEffects {
 }
 
 impl StoredEffects {
-    /// Effects that lie in `pool`, at most `most` of them in one commit. `may_act`: how long a receiver may still act
+    /// Effects that lie in the database of `warm`, at most `most` of them in one commit. `may_act`: how long a receiver may still act
     /// on a request; before that, an unanswered one is not judged.
     #[must_use]
-    pub fn new(pool: PgPool, may_act: Duration, most: usize) -> Self {
-        Self(Arc::new(Inner { pool, may_act, intents: Gather::new(most, 2), answers: Gather::new(most, 2) }))
+    pub fn new(warm: Warm, may_act: Duration, most: usize) -> Self {
+        Self(Arc::new(Inner { warm, may_act, intents: Gather::new(most, 2), answers: Gather::new(most, 2) }))
     }
 }
 
@@ -45,13 +45,16 @@ fn not_committed() -> Fault {
 /// What may be committed together with others of its kind.
 trait Committed: Clone + Send + Sync {
     type Done: Send;
-    fn together(pool: &PgPool, items: &[Self]) -> impl Future<Output = Result<Vec<Self::Done>, StoreError>> + Send;
+    fn together(warm: &Warm, items: &[Self]) -> impl Future<Output = Result<Vec<Self::Done>, StoreError>> + Send;
 }
 
 impl Committed for Intent {
     type Done = Known;
-    async fn together(pool: &PgPool, intents: &[Self]) -> Result<Vec<Known>, StoreError> {
-        effects::intend(pool, intents).await
+    async fn together(warm: &Warm, intents: &[Self]) -> Result<Vec<Known>, StoreError> {
+        let mut lease = warm.take().await?;
+        let known = effects::intend(&mut lease, intents).await?;
+        lease.finished();
+        Ok(known)
     }
 }
 
@@ -60,16 +63,18 @@ type Answered = (String, Value);
 
 impl Committed for Answered {
     type Done = ();
-    async fn together(pool: &PgPool, answers: &[Self]) -> Result<Vec<()>, StoreError> {
-        effects::answered(pool, answers).await?;
+    async fn together(warm: &Warm, answers: &[Self]) -> Result<Vec<()>, StoreError> {
+        let mut lease = warm.take().await?;
+        effects::answered(&mut lease, answers).await?;
+        lease.finished();
         Ok(answers.iter().map(|_| ()).collect())
     }
 }
 
 /// Commits a batch; where its data is refused, each alone, so that one bad row is nobody else's fault.
-async fn commit<T: Committed>(pool: PgPool, batch: Vec<gather::Brought<T, Result<T::Done, Fault>>>) {
+async fn commit<T: Committed>(warm: Warm, batch: Vec<gather::Brought<T, Result<T::Done, Fault>>>) {
     let items: Vec<T> = batch.iter().map(|(item, _)| item.clone()).collect();
-    match bounded(T::together(&pool, &items)).await {
+    match bounded(T::together(&warm, &items)).await {
         Ok(done) => {
             for ((_, tell), done) in batch.into_iter().zip(done) {
                 let _ = tell.send(Ok(done));
@@ -83,7 +88,7 @@ async fn commit<T: Committed>(pool: PgPool, batch: Vec<gather::Brought<T, Result
         }
         Err(_) => {
             for (item, tell) in batch {
-                let alone = bounded(T::together(&pool, std::slice::from_ref(&item))).await;
+                let alone = bounded(T::together(&warm, std::slice::from_ref(&item))).await;
                 let one = alone.map_err(Fault::from).and_then(|done| done.into_iter().next().ok_or_else(not_committed));
                 let _ = tell.send(one);
             }
@@ -108,8 +113,8 @@ impl Effects for StoredEffects {
                 system: system.label().to_owned(),
                 operation: operation.to_owned(),
             };
-            let pool = self.0.pool.clone();
-            let told = self.0.intents.bring(intent, move |batch| commit(pool.clone(), batch));
+            let warm = self.0.warm.clone();
+            let told = self.0.intents.bring(intent, move |batch| commit(warm.clone(), batch));
             Ok(match told.await.unwrap_or_else(|| Err(not_committed()))? {
                 Known::New => {
                     points::reached(Point::Intended, stage, || points::ids_in(key.as_str())).await;
@@ -128,14 +133,19 @@ impl Effects for StoredEffects {
     fn answered<'a>(&'a self, key: &'a EffectKey, stage: &'a str, answer: Value) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async move {
             points::reached(Point::BeforeAnswer, stage, || points::ids_in(key.as_str())).await;
-            let pool = self.0.pool.clone();
+            let warm = self.0.warm.clone();
             let answered = (key.as_str().to_owned(), answer);
-            let told = self.0.answers.bring(answered, move |batch| commit(pool.clone(), batch));
+            let told = self.0.answers.bring(answered, move |batch| commit(warm.clone(), batch));
             told.await.unwrap_or_else(|| Err(not_committed()))
         })
     }
     fn forget<'a>(&'a self, key: &'a EffectKey) -> BoxFuture<'a, Result<(), Fault>> {
-        Box::pin(async move { Ok(effects::forget(&self.0.pool, key.as_str()).await?) })
+        Box::pin(async move {
+            let mut lease = self.0.warm.take().await?;
+            effects::forget(&mut lease, key.as_str()).await?;
+            lease.finished();
+            Ok(())
+        })
     }
 }
 

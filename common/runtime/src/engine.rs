@@ -17,6 +17,7 @@ use kezek_store::cases::CaseRow;
 use kezek_store::crypt::Keyring;
 use kezek_store::jobs::JobRow;
 use kezek_store::outbox::OutboxRow;
+use kezek_store::warm::Warm;
 use kezek_store::{StoreError, outbox};
 use serde_json::Value;
 use sqlx::PgPool;
@@ -148,6 +149,8 @@ impl std::fmt::Debug for Parts {
 
 struct Inner {
     parts: Parts,
+    // connections of the engine's pool for its small transactions
+    warm: Warm,
     publisher: Publisher,
     consume: Link,
     breakers: Arc<SharedBreakers>,
@@ -188,6 +191,7 @@ impl Engine {
             .into_iter()
             .map(|f| ((f.service().to_string(), f.version()), Arc::new(f)))
             .collect::<HashMap<_, Arc<Flow>>>();
+        let warm = Warm::new(parts.pool.clone(), parts.pool.options().get_max_connections() as usize / 2);
         Self(Arc::new(Inner {
             publisher: Publisher::new(publish, confirm, parts.metrics.clone()),
             consume: Link::new(&parts.amqp, "consume", parts.metrics.clone()),
@@ -201,10 +205,11 @@ impl Engine {
             unroutable: AtomicI64::new(0),
             flows,
             effects: Arc::new(StoredEffects::new(
-                parts.pool.clone(),
+                warm.clone(),
                 Duration::from_secs(parts.limits.effect_seconds),
                 parts.limits.batch,
             )),
+            warm,
             arriving: Gather::new(parts.limits.batch, 2),
             confirmed: Mutex::default(),
             outbox_ages: Mutex::default(),
@@ -217,6 +222,10 @@ impl Engine {
     #[must_use]
     pub fn pool(&self) -> &PgPool {
         &self.0.parts.pool
+    }
+    /// Warm connections of the engine's pool.
+    pub(crate) fn warm(&self) -> &Warm {
+        &self.0.warm
     }
     /// The console's pool.
     #[must_use]

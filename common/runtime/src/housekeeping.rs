@@ -139,6 +139,7 @@ async fn breaker_round(engine: Engine) -> Result<(), StoreError> {
 }
 
 async fn gauge_round(engine: Engine) -> Result<(), StoreError> {
+    engine.warm().release_cold();
     let pool = engine.pool();
     let m = engine.metrics();
     let (waiting, aside, age) = outbox::depth(pool).await?;

@@ -15,7 +15,7 @@ use kezek_store::jobs::JobRow;
 use kezek_store::side_messages::SideRow;
 use kezek_store::{StoreError, arrivals, attachments, bounded, cases, dossier, jobs, ledger, side_messages};
 use serde_json::Value;
-use sqlx::PgConnection;
+use sqlx::{Connection as _, PgConnection};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -32,28 +32,52 @@ struct Shelf {
     ledger: HashMap<Uuid, Vec<LedgerLine>>,
 }
 
-/// How a batch is read.
-enum Reading {
-    Plain(sqlx::pool::PoolConnection<sqlx::Postgres>),
-    Snapshot(sqlx::Transaction<'static, sqlx::Postgres>),
-}
-
-impl std::ops::Deref for Reading {
-    type Target = PgConnection;
-    fn deref(&self) -> &PgConnection {
-        match self {
-            Self::Plain(connection) => connection,
-            Self::Snapshot(transaction) => transaction,
+impl Shelf {
+    async fn fill<S: Stage>(
+        connection: &mut PgConnection,
+        subjects: &[Uuid],
+        case_ids: &[Uuid],
+    ) -> Result<Self, StoreError> {
+        let jobs = jobs::list(&mut *connection, subjects).await?;
+        let cases = cases::list(&mut *connection, case_ids).await?;
+        let of = |subject: Subject| -> Vec<Uuid> {
+            jobs.values().filter(|j| j.subject == subject.label()).map(|j| j.subject_id).collect()
+        };
+        let arrived = of(Subject::Arrival);
+        let arrivals =
+            if arrived.is_empty() { HashMap::new() } else { arrivals::list(&mut *connection, &arrived).await? };
+        let noticed = of(Subject::SideMessage);
+        let sides =
+            if noticed.is_empty() { HashMap::new() } else { side_messages::list(&mut *connection, &noticed).await? };
+        let mut sections: HashMap<Uuid, HashMap<Section, (u32, Vec<u8>)>> = HashMap::new();
+        if !S::READS.is_empty() && !case_ids.is_empty() {
+            for row in dossier::list(&mut *connection, case_ids, S::READS).await? {
+                let Some(section) = Section::parse(&row.section) else { continue };
+                let version = u32::try_from(row.version).unwrap_or(0);
+                sections.entry(row.case_id).or_default().insert(section, (version, row.body));
+            }
         }
-    }
-}
-
-impl std::ops::DerefMut for Reading {
-    fn deref_mut(&mut self) -> &mut PgConnection {
-        match self {
-            Self::Plain(connection) => connection,
-            Self::Snapshot(transaction) => transaction,
+        let mut pictures: HashMap<Uuid, HashMap<Attachment, Vec<u8>>> = HashMap::new();
+        if !S::ATTACHMENTS.is_empty() && !case_ids.is_empty() {
+            let names: Vec<String> = S::ATTACHMENTS.iter().map(|a| a.label().to_owned()).collect();
+            for row in attachments::list(&mut *connection, case_ids, &names).await? {
+                let Some(which) = Attachment::ALL.into_iter().find(|a| a.label() == row.which) else { continue };
+                pictures.entry(row.case_id).or_default().insert(which, row.body);
+            }
         }
+        let mut postings: HashMap<Uuid, Vec<LedgerLine>> = HashMap::new();
+        if S::LEDGER && !case_ids.is_empty() {
+            for row in ledger::list(&mut *connection, case_ids).await? {
+                postings.entry(row.case_id).or_default().push(LedgerLine {
+                    kind: row.kind,
+                    source: row.source,
+                    reference: row.reference,
+                    amount: row.amount,
+                    at: row.at,
+                });
+            }
+        }
+        Ok(Self { jobs, cases, arrivals, sides, sections, attachments: pictures, ledger: postings })
     }
 }
 
@@ -76,56 +100,19 @@ impl Engine {
     async fn shelf<S: Stage>(&self, subjects: &HashSet<Uuid>, case_ids: &HashSet<Uuid>) -> Result<Shelf, StoreError> {
         let subjects: Vec<Uuid> = subjects.iter().copied().collect();
         let case_ids: Vec<Uuid> = case_ids.iter().copied().collect();
-        let mut connection = if S::LEDGER {
+        let mut lease = self.warm().take().await?;
+        let shelf = if S::LEDGER {
             // one snapshot: a case row and a ledger from two moments contradict each other where money has just come
-            Reading::Snapshot(self.pool().begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
+            let mut snapshot = lease.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+            let shelf = Shelf::fill::<S>(&mut snapshot, &subjects, &case_ids).await?;
+            snapshot.commit().await?;
+            shelf
         } else {
             // the guard finds whatever moved in between: no turn becomes true but under the ticket that was read first
-            Reading::Plain(self.pool().acquire().await?)
+            Shelf::fill::<S>(&mut lease, &subjects, &case_ids).await?
         };
-        let jobs = jobs::list(&mut *connection, &subjects).await?;
-        let cases = cases::list(&mut *connection, &case_ids).await?;
-        let of = |subject: Subject| -> Vec<Uuid> {
-            jobs.values().filter(|j| j.subject == subject.label()).map(|j| j.subject_id).collect()
-        };
-        let arrived = of(Subject::Arrival);
-        let arrivals =
-            if arrived.is_empty() { HashMap::new() } else { arrivals::list(&mut *connection, &arrived).await? };
-        let noticed = of(Subject::SideMessage);
-        let sides =
-            if noticed.is_empty() { HashMap::new() } else { side_messages::list(&mut *connection, &noticed).await? };
-        let mut sections: HashMap<Uuid, HashMap<Section, (u32, Vec<u8>)>> = HashMap::new();
-        if !S::READS.is_empty() && !case_ids.is_empty() {
-            for row in dossier::list(&mut *connection, &case_ids, S::READS).await? {
-                let Some(section) = Section::parse(&row.section) else { continue };
-                let version = u32::try_from(row.version).unwrap_or(0);
-                sections.entry(row.case_id).or_default().insert(section, (version, row.body));
-            }
-        }
-        let mut pictures: HashMap<Uuid, HashMap<Attachment, Vec<u8>>> = HashMap::new();
-        if !S::ATTACHMENTS.is_empty() && !case_ids.is_empty() {
-            let names: Vec<String> = S::ATTACHMENTS.iter().map(|a| a.label().to_owned()).collect();
-            for row in attachments::list(&mut *connection, &case_ids, &names).await? {
-                let Some(which) = Attachment::ALL.into_iter().find(|a| a.label() == row.which) else { continue };
-                pictures.entry(row.case_id).or_default().insert(which, row.body);
-            }
-        }
-        let mut postings: HashMap<Uuid, Vec<LedgerLine>> = HashMap::new();
-        if S::LEDGER && !case_ids.is_empty() {
-            for row in ledger::list(&mut *connection, &case_ids).await? {
-                postings.entry(row.case_id).or_default().push(LedgerLine {
-                    kind: row.kind,
-                    source: row.source,
-                    reference: row.reference,
-                    amount: row.amount,
-                    at: row.at,
-                });
-            }
-        }
-        if let Reading::Snapshot(snapshot) = connection {
-            snapshot.commit().await?;
-        }
-        Ok(Shelf { jobs, cases, arrivals, sides, sections, attachments: pictures, ledger: postings })
+        lease.finished();
+        Ok(shelf)
     }
 
     fn recognise<S: Stage>(&self, item: Item, shelf: &Shelf) -> Read<S> {

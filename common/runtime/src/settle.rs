@@ -21,6 +21,7 @@ use kezek_store::outbox::OutboxRow;
 use kezek_store::side_messages::SideRow;
 use kezek_store::{StoreError, arrivals, cases, dead_letters, jobs, mint};
 use serde_json::Value;
+use sqlx::Connection as _;
 use std::collections::{HashMap, HashSet};
 use std::marker::PhantomData;
 use uuid::Uuid;
@@ -107,7 +108,8 @@ impl Engine {
         }
         let mut ids: Vec<Uuid> = ids.into_iter().collect();
         ids.sort_unstable();
-        let mut tx = self.pool().begin().await?;
+        let mut lease = self.warm().take().await?;
+        let mut tx = lease.begin().await?;
         let mut permit = mint(&mut tx);
         let locked = jobs::lock(&mut permit, &ids).await?;
         // read after the lock: nobody else can have changed a case in between
@@ -167,6 +169,7 @@ impl Engine {
         let named = || batch.iter().map(|f| f.subject).collect();
         points::reached(Point::BeforeCommit, S::NAME, named).await;
         tx.commit().await?;
+        lease.finished();
         points::reached(Point::Committed, S::NAME, named).await;
         Ok(Settlement { rows: draft.rows, fates })
     }
@@ -229,7 +232,8 @@ impl Engine {
         let mut ids: Vec<Uuid> = early.iter().flat_map(|(id, _, case)| [*id, *case]).collect();
         ids.sort_unstable();
         ids.dedup();
-        let mut tx = self.pool().begin().await?;
+        let mut lease = self.warm().take().await?;
+        let mut tx = lease.begin().await?;
         let mut permit = mint(&mut tx);
         // the case's row is locked too: a hold cannot slip in between looking and waiting
         let locked = jobs::lock(&mut permit, &ids).await?;
@@ -253,6 +257,7 @@ impl Engine {
         dead_letters::close_replayed(&mut permit, &draft.consumed_letters).await?;
         points::reached(Point::BeforeCommit, stage, || case_ids.clone()).await;
         tx.commit().await?;
+        lease.finished();
         points::reached(Point::Committed, stage, || case_ids.clone()).await;
         Ok(again)
     }

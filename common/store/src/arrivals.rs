@@ -54,9 +54,9 @@ pub async fn insert(permit: &mut Permit<'_>, rows: &[ArrivalRow], at: Timestamp)
     let kept = sqlx::query_scalar!(
         "INSERT INTO arrivals (id, source, reference, case_id, named, stage, kind, version, body, actor, state,
                                money_kind, arrived_at)
-         SELECT n.*, $13 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::text[],
-                                     $7::text[], $8::integer[], $9::jsonb[], $10::jsonb[], $11::text[],
-                                     $12::text[]) AS n
+         SELECT unnest($1::uuid[]), unnest($2::text[]), unnest($3::text[]), unnest($4::uuid[]), unnest($5::text[]),
+                unnest($6::text[]), unnest($7::text[]), unnest($8::integer[]), unnest($9::jsonb[]),
+                unnest($10::jsonb[]), unnest($11::text[]), unnest($12::text[]), $13
          ON CONFLICT (source, reference) DO NOTHING
          RETURNING id",
         &rows.iter().map(|r| r.id).collect::<Vec<_>>(),
@@ -89,7 +89,7 @@ pub async fn set_states(permit: &mut Permit<'_>, states: &[(Uuid, &'static str)]
     let done = sqlx::query!(
         "UPDATE arrivals SET state = n.state,
                 settled_at = CASE WHEN n.state IN ('taken', 'unwanted') THEN now() END
-         FROM unnest($1::uuid[], $2::text[]) AS n (id, state) WHERE arrivals.id = n.id",
+         FROM (SELECT unnest($1::uuid[]) AS id, unnest($2::text[]) AS state) AS n WHERE arrivals.id = n.id",
         &states.iter().map(|s| s.0).collect::<Vec<_>>(),
         &states.iter().map(|s| s.1).collect::<Vec<_>>() as &[&str],
     )

@@ -42,7 +42,8 @@ pub async fn list(
 pub async fn insert(permit: &mut Permit<'_>, rows: &[AttachmentRow]) -> Result<(), StoreError> {
     let done = sqlx::query!(
         "INSERT INTO attachments (case_id, which, media_type, sha256, bytes, body)
-         SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[], $5::integer[], $6::bytea[])",
+         SELECT unnest($1::uuid[]), unnest($2::text[]), unnest($3::text[]), unnest($4::bytea[]), unnest($5::integer[]),
+                unnest($6::bytea[])",
         &rows.iter().map(|r| r.case_id).collect::<Vec<_>>(),
         &rows.iter().map(|r| r.which.clone()).collect::<Vec<_>>(),
         &rows.iter().map(|r| r.media_type.clone()).collect::<Vec<_>>(),

@@ -1,5 +1,6 @@
 //! `cases`: where each application stands.
 
+use crate::spine::{self, Spine};
 use crate::{Permit, SqlTime, StoreError, ToSqlx as _};
 use jiff::Timestamp;
 use kezek_domain::{Because, Closing, How, Purse, StageName, Status, Tiyn};
@@ -213,57 +214,7 @@ pub struct CaseMove {
 /// # Errors
 /// Where a row is missing, a constraint of the lifecycle is violated, or the database fails.
 pub async fn update(permit: &mut Permit<'_>, moves: &[CaseMove]) -> Result<(), StoreError> {
-    if moves.is_empty() {
-        return Ok(());
-    }
-    let stages: Vec<Option<&str>> = moves.iter().map(|m| m.status.at().map(StageName::as_str)).collect();
-    let until: Vec<Option<SqlTime>> = moves
-        .iter()
-        .map(|m| match m.status.how() {
-            Some(How::Held { until }) => until.map(|t| t.to_sqlx()),
-            _ => None,
-        })
-        .collect();
-    let closings: Vec<Option<&str>> = moves.iter().map(|m| m.status.closing().map(Closing::label)).collect();
-    let refunding: Vec<Option<&str>> = moves.iter().map(|m| m.status.refunding().map(|b| b.closing.label())).collect();
-    let reasons: Vec<Option<&str>> = moves.iter().map(|m| m.status.refunding().map(|b| b.reason.as_str())).collect();
-    let coupons: Vec<Option<&str>> = moves.iter().map(|m| m.coupon.as_deref()).collect();
-    let done = sqlx::query!(
-        "UPDATE cases SET how = n.how, stage = n.stage, visit = coalesce(n.visit, cases.visit),
-                held_until = n.held_until, closing = n.closing, refunding_closing = n.refunding_closing,
-                refunding_reason = n.refunding_reason, visits = n.visits, journal_number = n.journal_number,
-                journal_head = n.journal_head, coupon = coalesce(cases.coupon, n.coupon), received_tiyn = n.received,
-                earned_tiyn = n.earned, returned_tiyn = n.returned, moved_at = now()
-         FROM unnest($1::uuid[], $2::text[], $3::text[], $4::integer[], $5::timestamptz[], $6::text[], $7::text[],
-                     $8::text[], $9::jsonb[], $10::bigint[], $11::bytea[], $12::text[], $13::bigint[], $14::bigint[],
-                     $15::bigint[])
-              AS n (id, how, stage, visit, held_until, closing, refunding_closing, refunding_reason, visits,
-                    journal_number, journal_head, coupon, received, earned, returned)
-         WHERE cases.id = n.id AND cases.journal_number < n.journal_number",
-        &moves.iter().map(|m| m.id).collect::<Vec<_>>(),
-        &moves.iter().map(|m| m.status.label()).collect::<Vec<_>>() as &[&str],
-        &stages as &[Option<&str>],
-        &moves.iter().map(|m| m.status.visit().and_then(|v| i32::try_from(v).ok())).collect::<Vec<_>>()
-            as &[Option<i32>],
-        &until as &[Option<SqlTime>],
-        &closings as &[Option<&str>],
-        &refunding as &[Option<&str>],
-        &reasons as &[Option<&str>],
-        &moves.iter().map(|m| &m.visits).collect::<Vec<_>>() as &[&Value],
-        &moves.iter().map(|m| m.journal.0).collect::<Vec<_>>(),
-        &moves.iter().map(|m| m.journal.1.as_slice()).collect::<Vec<_>>() as &[&[u8]],
-        &coupons as &[Option<&str>],
-        &moves.iter().map(|m| m.purse.received.0).collect::<Vec<_>>(),
-        &moves.iter().map(|m| m.purse.earned.0).collect::<Vec<_>>(),
-        &moves.iter().map(|m| m.purse.returned.0).collect::<Vec<_>>(),
-    )
-    .execute(permit.connection())
-    .await?;
-    if done.rows_affected() == moves.len() as u64 {
-        Ok(())
-    } else {
-        Err(StoreError::rows("cases", moves.len(), done.rows_affected()))
-    }
+    spine::write(permit, Spine { moves, ..Spine::default() }).await
 }
 
 /// Held cases and the longest wait of a moving case (seconds of real time), by stage.

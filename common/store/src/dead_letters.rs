@@ -150,7 +150,7 @@ pub async fn close_replayed(permit: &mut Permit<'_>, consumed: &[(Uuid, i64)]) -
         return Ok(());
     }
     sqlx::query!(
-        "UPDATE dead_letters SET state = 'closed' FROM unnest($1::uuid[], $2::bigint[]) AS n (id, ticket)
+        "UPDATE dead_letters SET state = 'closed' FROM (SELECT unnest($1::uuid[]) AS id, unnest($2::bigint[]) AS ticket) AS n
          WHERE dead_letters.id = n.id AND state = 'replaying' AND replay_ticket = n.ticket",
         &consumed.iter().map(|c| c.0).collect::<Vec<_>>(),
         &consumed.iter().map(|c| c.1).collect::<Vec<_>>(),

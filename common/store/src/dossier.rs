@@ -65,8 +65,8 @@ pub async fn insert(permit: &mut Permit<'_>, rows: &[NewSection], at: Timestamp)
     }
     let done = sqlx::query!(
         "INSERT INTO dossier (case_id, section, stage, visit, ticket, version, body, written_at)
-         SELECT n.*, $8 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::integer[], $5::bigint[], $6::integer[],
-                                    $7::bytea[]) AS n
+         SELECT unnest($1::uuid[]), unnest($2::text[]), unnest($3::text[]), unnest($4::integer[]), unnest($5::bigint[]),
+                unnest($6::integer[]), unnest($7::bytea[]), $8
          ON CONFLICT (case_id, section, stage, visit)
          DO UPDATE SET ticket = excluded.ticket, version = excluded.version, body = excluded.body,
                        written_at = excluded.written_at",

@@ -2,7 +2,7 @@
 
 use crate::StoreError;
 use serde_json::Value;
-use sqlx::PgPool;
+use sqlx::PgConnection;
 use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
@@ -36,12 +36,12 @@ pub struct Intent {
 ///
 /// # Errors
 /// Where the database fails.
-pub async fn intend(pool: &PgPool, intents: &[Intent]) -> Result<Vec<Known>, StoreError> {
+pub async fn intend(connection: &mut PgConnection, intents: &[Intent]) -> Result<Vec<Known>, StoreError> {
     let texts = |of: fn(&Intent) -> &String| intents.iter().map(|i| of(i).clone()).collect::<Vec<_>>();
     let keys = texts(|i| &i.key);
     let made = sqlx::query_scalar!(
         "INSERT INTO effects (key, case_id, stage, system, operation)
-         SELECT * FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[])
+         SELECT unnest($1::text[]), unnest($2::uuid[]), unnest($3::text[]), unnest($4::text[]), unnest($5::text[])
          -- one order for everybody: two workers that intend the same keys do not wait for each other in a ring
          ORDER BY 1
          ON CONFLICT (key) DO NOTHING RETURNING key",
@@ -51,7 +51,7 @@ pub async fn intend(pool: &PgPool, intents: &[Intent]) -> Result<Vec<Known>, Sto
         &texts(|i| &i.system),
         &texts(|i| &i.operation),
     )
-    .fetch_all(pool)
+    .fetch_all(&mut *connection)
     .await?;
     let mut new: HashSet<String> = made.into_iter().collect();
     let mut out: Vec<Option<Known>> = keys.iter().map(|key| new.remove(key).then_some(Known::New)).collect();
@@ -61,7 +61,7 @@ pub async fn intend(pool: &PgPool, intents: &[Intent]) -> Result<Vec<Known>, Sto
              FROM effects WHERE key = ANY ($1)"#,
             &keys
         )
-        .fetch_all(pool)
+        .fetch_all(&mut *connection)
         .await?
         .into_iter()
         .map(|k| (k.key, k.answer.map_or(Known::Unanswered(k.age), Known::Answered)))
@@ -78,16 +78,16 @@ pub async fn intend(pool: &PgPool, intents: &[Intent]) -> Result<Vec<Known>, Sto
 ///
 /// # Errors
 /// Where the database fails.
-pub async fn answered(pool: &PgPool, answers: &[(String, Value)]) -> Result<(), StoreError> {
+pub async fn answered(connection: &mut PgConnection, answers: &[(String, Value)]) -> Result<(), StoreError> {
     sqlx::query!(
         "UPDATE effects SET answer = n.answer, answered_at = now()
-         FROM (SELECT DISTINCT ON (key) key, answer FROM unnest($1::text[], $2::jsonb[]) AS u (key, answer)
+         FROM (SELECT DISTINCT ON (key) key, answer FROM (SELECT unnest($1::text[]) AS key, unnest($2::jsonb[]) AS answer) AS u
                ORDER BY key) AS n
          WHERE effects.key = n.key AND answered_at IS NULL",
         &answers.iter().map(|a| a.0.clone()).collect::<Vec<_>>(),
         &answers.iter().map(|a| a.1.clone()).collect::<Vec<_>>(),
     )
-    .execute(pool)
+    .execute(connection)
     .await?;
     Ok(())
 }
@@ -96,7 +96,7 @@ pub async fn answered(pool: &PgPool, answers: &[(String, Value)]) -> Result<(), 
 ///
 /// # Errors
 /// Where the database fails.
-pub async fn forget(pool: &PgPool, key: &str) -> Result<(), StoreError> {
-    sqlx::query!("DELETE FROM effects WHERE key = $1 AND answered_at IS NULL", key).execute(pool).await?;
+pub async fn forget(connection: &mut PgConnection, key: &str) -> Result<(), StoreError> {
+    sqlx::query!("DELETE FROM effects WHERE key = $1 AND answered_at IS NULL", key).execute(connection).await?;
     Ok(())
 }

@@ -29,8 +29,8 @@ pub async fn put(permit: &mut Permit<'_>, rows: &[HoldRow], at: Timestamp) -> Re
     }
     let done = sqlx::query!(
         "INSERT INTO holds (case_id, stage, visit, ticket, region, role, until, question, held_at)
-         SELECT n.*, $9 FROM unnest($1::uuid[], $2::text[], $3::integer[], $4::bigint[], $5::text[], $6::text[],
-                                    $7::timestamptz[], $8::jsonb[]) AS n
+         SELECT unnest($1::uuid[]), unnest($2::text[]), unnest($3::integer[]), unnest($4::bigint[]), unnest($5::text[]),
+                unnest($6::text[]), unnest($7::timestamptz[]), unnest($8::jsonb[]), $9
          ON CONFLICT (case_id) DO UPDATE SET stage = excluded.stage, visit = excluded.visit,
              ticket = excluded.ticket, region = excluded.region, role = excluded.role, until = excluded.until,
              question = excluded.question, lapse_ticket = NULL,
@@ -77,7 +77,7 @@ pub async fn lapsing(permit: &mut Permit<'_>, tickets: &[(Uuid, i64)]) -> Result
     }
     sqlx::query!(
         "UPDATE holds SET lapse_ticket = n.ticket, lapse_at = now(), ticket = greatest(holds.ticket, n.ticket)
-         FROM unnest($1::uuid[], $2::bigint[]) AS n (case_id, ticket) WHERE holds.case_id = n.case_id",
+         FROM (SELECT unnest($1::uuid[]) AS case_id, unnest($2::bigint[]) AS ticket) AS n WHERE holds.case_id = n.case_id",
         &tickets.iter().map(|t| t.0).collect::<Vec<_>>(),
         &tickets.iter().map(|t| t.1).collect::<Vec<_>>(),
     )

@@ -1,5 +1,6 @@
 //! `jobs`: one row per subject, its counter and its current job. Locked first by every settle.
 
+use crate::spine::{self, Spine};
 use crate::{Permit, StoreError};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -79,34 +80,7 @@ pub async fn list(executor: impl sqlx::PgExecutor<'_>, ids: &[Uuid]) -> Result<H
 /// # Errors
 /// Where a row exists already or the database fails.
 pub async fn insert(permit: &mut Permit<'_>, rows: &[JobRow]) -> Result<(), StoreError> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let cases: Vec<Option<Uuid>> = rows.iter().map(|r| r.case_id).collect();
-    let traces: Vec<Option<&str>> = rows.iter().map(|r| r.traceparent.as_deref()).collect();
-    let done = sqlx::query!(
-        "INSERT INTO jobs (subject_id, subject, case_id, ticket, attempt, stage, visit, kind, version, body, mode,
-                           routing_key, traceparent)
-         SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::bigint[], $5::integer[], $6::text[],
-                              $7::integer[], $8::text[], $9::integer[], $10::jsonb[], $11::text[], $12::text[],
-                              $13::text[])",
-        &ids(rows),
-        &texts(rows, |r| &r.subject) as &[&str],
-        &cases as &[Option<Uuid>],
-        &rows.iter().map(|r| r.ticket).collect::<Vec<_>>(),
-        &rows.iter().map(|r| r.attempt).collect::<Vec<_>>(),
-        &texts(rows, |r| &r.stage) as &[&str],
-        &rows.iter().map(|r| r.visit).collect::<Vec<_>>(),
-        &texts(rows, |r| &r.kind) as &[&str],
-        &rows.iter().map(|r| r.version).collect::<Vec<_>>(),
-        &rows.iter().map(|r| &r.body).collect::<Vec<_>>() as &[&Value],
-        &texts(rows, |r| &r.mode) as &[&str],
-        &texts(rows, |r| &r.routing_key) as &[&str],
-        &traces as &[Option<&str>],
-    )
-    .execute(permit.connection())
-    .await?;
-    counted(rows.len(), done.rows_affected())
+    spine::write(permit, Spine { issued: rows, ..Spine::default() }).await
 }
 
 /// Writes what locked subjects now stand at. The rows must have been locked by this permit.
@@ -114,50 +88,7 @@ pub async fn insert(permit: &mut Permit<'_>, rows: &[JobRow]) -> Result<(), Stor
 /// # Errors
 /// Where a row is missing or the database fails.
 pub async fn update(permit: &mut Permit<'_>, rows: &[JobRow]) -> Result<(), StoreError> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let traces: Vec<Option<&str>> = rows.iter().map(|r| r.traceparent.as_deref()).collect();
-    let letters: Vec<Option<Uuid>> = rows.iter().map(|r| r.letter_id).collect();
-    let done = sqlx::query!(
-        "UPDATE jobs SET ticket = n.ticket, attempt = n.attempt, stage = n.stage, visit = n.visit, kind = n.kind,
-                version = n.version, body = n.body, mode = n.mode, routing_key = n.routing_key,
-                traceparent = n.traceparent, letter_id = n.letter_id, issued_at = now()
-         FROM unnest($1::uuid[], $2::bigint[], $3::integer[], $4::text[], $5::integer[], $6::text[], $7::integer[],
-                     $8::jsonb[], $9::text[], $10::text[], $11::text[], $12::uuid[])
-              AS n (subject_id, ticket, attempt, stage, visit, kind, version, body, mode, routing_key, traceparent,
-                    letter_id)
-         WHERE jobs.subject_id = n.subject_id
-           -- a counter only ever rises
-           AND jobs.ticket < n.ticket",
-        &ids(rows),
-        &rows.iter().map(|r| r.ticket).collect::<Vec<_>>(),
-        &rows.iter().map(|r| r.attempt).collect::<Vec<_>>(),
-        &texts(rows, |r| &r.stage) as &[&str],
-        &rows.iter().map(|r| r.visit).collect::<Vec<_>>(),
-        &texts(rows, |r| &r.kind) as &[&str],
-        &rows.iter().map(|r| r.version).collect::<Vec<_>>(),
-        &rows.iter().map(|r| &r.body).collect::<Vec<_>>() as &[&Value],
-        &texts(rows, |r| &r.mode) as &[&str],
-        &texts(rows, |r| &r.routing_key) as &[&str],
-        &traces as &[Option<&str>],
-        &letters as &[Option<Uuid>],
-    )
-    .execute(permit.connection())
-    .await?;
-    counted(rows.len(), done.rows_affected())
-}
-
-fn ids(rows: &[JobRow]) -> Vec<Uuid> {
-    rows.iter().map(|r| r.subject_id).collect()
-}
-
-fn texts(rows: &[JobRow], of: fn(&JobRow) -> &String) -> Vec<&str> {
-    rows.iter().map(|r| of(r).as_str()).collect()
-}
-
-fn counted(wanted: usize, touched: u64) -> Result<(), StoreError> {
-    if touched == wanted as u64 { Ok(()) } else { Err(StoreError::rows("jobs", wanted, touched)) }
+    spine::write(permit, Spine { raised: rows, ..Spine::default() }).await
 }
 
 /// Jobs of subjects that move, idle for at least so long, in id order after `after`: for a resend under the same

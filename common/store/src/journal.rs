@@ -1,59 +1,17 @@
 //! `journal`: append-only, hash-chained per case; head and number live on the case row.
 
-use crate::{Permit, SqlTime, StoreError, ToSqlx as _};
+use crate::spine::{self, Spine};
+use crate::{Permit, StoreError};
 use kezek_domain::journal::{JournalEntry, Linked};
 use kezek_domain::{CaseId, StageName, Ticket};
-use serde_json::Value;
 use uuid::Uuid;
-
-fn json(value: &impl serde::Serialize) -> Result<Value, StoreError> {
-    serde_json::to_value(value)
-        .map_err(|_| StoreError::Inconsistent { table: "journal", what: "an entry is not JSON".to_owned() })
-}
 
 /// Appends entries with their digests.
 ///
 /// # Errors
 /// A number that is taken, or the database.
 pub async fn append(permit: &mut Permit<'_>, rows: &[Linked]) -> Result<(), StoreError> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let mut actors = Vec::with_capacity(rows.len());
-    let mut calls = Vec::with_capacity(rows.len());
-    for row in rows {
-        actors.push(json(&row.entry.actor)?);
-        calls.push(json(&row.entry.calls)?);
-    }
-    let of = |f: fn(&JournalEntry) -> &str| rows.iter().map(|r| f(&r.entry)).collect::<Vec<_>>();
-    let done = sqlx::query!(
-        "INSERT INTO journal (case_id, number, ticket, at, recorded_at, stage, visit, move_label, outcome, actor,
-                              rule_version, detail, calls, head)
-         SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::timestamptz[],
-                              $6::text[], $7::integer[], $8::text[], $9::text[], $10::jsonb[], $11::text[],
-                              $12::jsonb[], $13::jsonb[], $14::bytea[])",
-        &rows.iter().map(|r| r.entry.case.0).collect::<Vec<_>>(),
-        &rows.iter().map(|r| r.entry.number).collect::<Vec<_>>(),
-        &rows.iter().map(|r| r.entry.ticket.0).collect::<Vec<_>>(),
-        &rows.iter().map(|r| r.entry.at.to_sqlx()).collect::<Vec<_>>() as &[SqlTime],
-        &rows.iter().map(|r| r.entry.recorded_at.to_sqlx()).collect::<Vec<_>>() as &[SqlTime],
-        &of(|e| e.stage.as_str()) as &[&str],
-        &rows.iter().map(|r| i32::try_from(r.entry.visit).unwrap_or(i32::MAX)).collect::<Vec<_>>(),
-        &of(|e| &e.move_label) as &[&str],
-        &rows.iter().map(|r| r.entry.outcome.as_deref()).collect::<Vec<_>>() as &[Option<&str>],
-        &actors,
-        &of(|e| &e.rule_version) as &[&str],
-        &rows.iter().map(|r| &r.entry.detail).collect::<Vec<_>>() as &[&Value],
-        &calls,
-        &rows.iter().map(|r| r.digest.as_slice()).collect::<Vec<_>>() as &[&[u8]],
-    )
-    .execute(permit.connection())
-    .await?;
-    if done.rows_affected() == rows.len() as u64 {
-        Ok(())
-    } else {
-        Err(StoreError::rows("journal", rows.len(), done.rows_affected()))
-    }
+    spine::write(permit, Spine { entries: rows, ..Spine::default() }).await
 }
 
 /// A case's whole journal, in order.

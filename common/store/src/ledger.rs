@@ -35,8 +35,8 @@ pub async fn post(permit: &mut Permit<'_>, rows: &[NewPosting], at: Timestamp) -
     let both = || rows.iter().flat_map(|r| [(r, 1_i16), (r, 2_i16)]);
     let made = sqlx::query_scalar!(
         "INSERT INTO ledger (posting_id, line, case_id, account, amount_tiyn, kind, source, reference, at)
-         SELECT n.*, $9 FROM unnest($1::uuid[], $2::smallint[], $3::uuid[], $4::text[], $5::bigint[], $6::text[],
-                                    $7::text[], $8::text[]) AS n
+         SELECT unnest($1::uuid[]), unnest($2::smallint[]), unnest($3::uuid[]), unnest($4::text[]), unnest($5::bigint[]),
+                unnest($6::text[]), unnest($7::text[]), unnest($8::text[]), $9
          ON CONFLICT (source, reference, kind, line) DO NOTHING
          RETURNING posting_id",
         &both().map(|(r, _)| r.id).collect::<Vec<_>>(),

@@ -27,11 +27,13 @@ mod pool;
 pub mod reconcile;
 pub mod seals;
 pub mod side_messages;
+pub mod spine;
 pub mod story;
 pub mod unseen;
+pub mod warm;
 
 pub use error::{Class, StoreError};
 pub use permit::{Permit, mint};
-pub use pool::{MIGRATIONS, bounded, bounded_by, connect, migrate, pending};
+pub use pool::{MIGRATIONS, Plans, bounded, bounded_by, connect, connect_for, migrate, pending};
 
 pub use jiff_sqlx::{Timestamp as SqlTime, ToSqlx};

@@ -1,5 +1,6 @@
 //! `outbox`: whatever is sent next, inserted in the settling transaction, deleted once the broker confirmed it.
 
+use crate::spine::{self, Spine};
 use crate::{Permit, StoreError};
 use serde_json::Value;
 use uuid::Uuid;
@@ -26,26 +27,7 @@ pub struct OutboxRow {
 /// # Errors
 /// Where the database fails.
 pub async fn insert(permit: &mut Permit<'_>, rows: &[OutboxRow]) -> Result<(), StoreError> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let done = sqlx::query!(
-        "INSERT INTO outbox (id, subject_id, exchange, routing_key, headers, body)
-         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::jsonb[], $6::bytea[])",
-        &rows.iter().map(|r| r.id).collect::<Vec<_>>(),
-        &rows.iter().map(|r| r.subject_id).collect::<Vec<_>>() as &[Option<Uuid>],
-        &rows.iter().map(|r| r.exchange.as_str()).collect::<Vec<_>>() as &[&str],
-        &rows.iter().map(|r| r.routing_key.as_str()).collect::<Vec<_>>() as &[&str],
-        &rows.iter().map(|r| &r.headers).collect::<Vec<_>>() as &[&Value],
-        &rows.iter().map(|r| r.body.as_slice()).collect::<Vec<_>>() as &[&[u8]],
-    )
-    .execute(permit.connection())
-    .await?;
-    if done.rows_affected() == rows.len() as u64 {
-        Ok(())
-    } else {
-        Err(StoreError::rows("outbox", rows.len(), done.rows_affected()))
-    }
+    spine::write(permit, Spine { sent: rows, ..Spine::default() }).await
 }
 
 /// Deletes messages that the broker confirmed. A row that is gone already was deleted by the sweeper.

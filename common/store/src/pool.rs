@@ -21,6 +21,27 @@ const FRESH: Duration = Duration::from_secs(1);
 /// than a minute (the sweeper may wait half of one for the broker), and nobody waits longer for a lock than this.
 const SERVER_BOUNDS: [(&str, &str); 2] = [("idle_in_transaction_session_timeout", "60s"), ("lock_timeout", "15s")];
 
+/// How the server plans the statements of a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plans {
+    /// Once per session, by key: for the engine's statements over batches. Planned for its arguments each time, a
+    /// small batch costs the database a third more; planned while a table is still small, a statement would go on
+    /// reading all of it when it has grown.
+    Once,
+    /// As the server sees fit: for queries with optional filters.
+    Fitting,
+}
+
+impl Plans {
+    fn settings(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            // a plan that cannot avoid reading a whole table looks dear to the server, and it would compile it
+            Self::Once => &[("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off"), ("jit", "off")],
+            Self::Fitting => &[],
+        }
+    }
+}
+
 /// Waits for a piece of work in the database, at most 20 seconds; then its connection is given up. Whether a commit
 /// was under way is unknown then, and the ticket tells.
 ///
@@ -71,7 +92,18 @@ async fn is_clean(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
 /// # Errors
 /// Where the URL does not parse or the server does not answer within ten seconds.
 pub async fn connect(url: &str, size: u32, application: &str) -> Result<PgPool, StoreError> {
-    let options = PgConnectOptions::from_str(url)?.application_name(application).options(SERVER_BOUNDS);
+    connect_for(Plans::Fitting, url, size, application).await
+}
+
+/// As [`connect`], and says how statements are planned.
+///
+/// # Errors
+/// Where the URL does not parse or the server does not answer within ten seconds.
+pub async fn connect_for(plans: Plans, url: &str, size: u32, application: &str) -> Result<PgPool, StoreError> {
+    let options = PgConnectOptions::from_str(url)?
+        .application_name(application)
+        .options(SERVER_BOUNDS)
+        .options(plans.settings().iter().copied());
     Ok(PgPoolOptions::new()
         .max_connections(size)
         .acquire_timeout(Duration::from_secs(10))

@@ -38,7 +38,7 @@ pub async fn insert(permit: &mut Permit<'_>, rows: &[SideRow]) -> Result<HashSet
     }
     let made = sqlx::query_scalar!(
         "INSERT INTO side_messages (id, case_id, stage, visit, kind)
-         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::integer[], $5::text[])
+         SELECT unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::text[]), unnest($4::integer[]), unnest($5::text[])
          ON CONFLICT (case_id, kind, stage, visit) DO NOTHING RETURNING id",
         &rows.iter().map(|r| r.id).collect::<Vec<_>>(),
         &rows.iter().map(|r| r.case_id).collect::<Vec<_>>(),
@@ -65,7 +65,8 @@ pub async fn set_states(
     let done = sqlx::query!(
         "UPDATE side_messages SET state = n.state, outcome = n.outcome, facts = n.facts,
                 ended_at = CASE WHEN n.state = 'ended' THEN now() END
-         FROM unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[]) AS n (id, state, outcome, facts)
+         FROM (SELECT unnest($1::uuid[]) AS id, unnest($2::text[]) AS state, unnest($3::text[]) AS outcome,
+                      unnest($4::jsonb[]) AS facts) AS n
          WHERE side_messages.id = n.id",
         &rows.iter().map(|r| r.0).collect::<Vec<_>>(),
         &rows.iter().map(|r| r.1.to_owned()).collect::<Vec<_>>(),

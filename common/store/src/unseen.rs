@@ -45,7 +45,7 @@ pub async fn list(executor: impl sqlx::PgExecutor<'_>, asked: Asked<'_>) -> Resu
              SELECT s.id, NULL, $7 FROM side_messages s WHERE s.state = 'moving' AND $8)
          SELECT j.subject_id, j.ticket
          FROM moving m JOIN jobs j ON j.subject_id = m.id
-              LEFT JOIN unnest($5::text[], $6::float8[]) AS r (name, wait) ON r.name = m.rung
+              LEFT JOIN (SELECT unnest($5::text[]) AS name, unnest($6::float8[]) AS wait) AS r ON r.name = m.rung
          WHERE j.issued_at < now() - make_interval(secs => $3)
            AND j.issued_at + make_interval(secs => coalesce(r.wait, m.longest)) < least($4, now() - make_interval(secs => $3))
            AND ($2::text IS NULL OR j.routing_key = $2)
@@ -77,7 +77,7 @@ pub async fn reissue(permit: &mut Permit<'_>, found: &[(Uuid, i64)], seconds: f6
     Ok(sqlx::query_as!(
         JobRow,
         r#"WITH mine AS (
-             SELECT j.subject_id FROM jobs j JOIN unnest($1::uuid[], $2::bigint[]) AS f (id, ticket)
+             SELECT j.subject_id FROM jobs j JOIN (SELECT unnest($1::uuid[]) AS id, unnest($2::bigint[]) AS ticket) AS f
                     ON f.id = j.subject_id AND f.ticket = j.ticket
              -- another process's watchdog has been here: its message is on its way
              WHERE j.issued_at < now() - make_interval(secs => $3)

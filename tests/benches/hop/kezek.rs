@@ -84,7 +84,13 @@ impl Works {
     pub async fn new(servers: &Servers, limits: Limits) -> Result<Self> {
         let database = Database::on(servers).await?;
         let vhost = Vhost::lease(servers, &topology()).await?;
-        let pool = kezek_store::connect(&database.engine_url()?, limits.connections, "kezek-bench").await?;
+        let pool = kezek_store::connect_for(
+            kezek_store::Plans::Once,
+            &database.engine_url()?,
+            limits.connections,
+            "kezek-bench",
+        )
+        .await?;
         let console = kezek_store::connect(&database.console_url()?, 2, "kezek-bench").await?;
         let systems: Vec<&str> = kezek_domain::System::all().iter().map(|s| s.label()).collect();
         let metrics = Metrics::new(&NAMES, &systems)?;

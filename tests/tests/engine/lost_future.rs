@@ -5,9 +5,11 @@ use anyhow::{Context as _, Result, ensure};
 use kezek_runtime::desk::{self, CaseEnd};
 use kezek_sandbox::Plan;
 use kezek_sandbox::proxy::Proxy;
-use kezek_store::{connect, jobs};
+use kezek_store::warm::{Lease, Warm};
+use kezek_store::{Plans, connect, connect_for, jobs};
 use kezek_testkit::database::Database;
 use kezek_testkit::town::{Founding, Town};
+use sqlx::Row as _;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -75,5 +77,37 @@ async fn a_database_connection_that_died_without_a_word_is_given_up() -> Result<
     tokio::time::sleep(Duration::from_millis(1200)).await;
     ensure!(asked().await? == 1, "the pool did not go on");
     ensure!(proxy.connections() >= 1, "the proxy carried nothing: this shows nothing");
+    Ok(())
+}
+
+/// Work that was given up may leave a transaction open that the driver does not know of. The next one's statement
+/// must not run in it: it would seem to be committed, and be lost.
+#[tokio::test]
+async fn a_warm_connection_is_the_last_one_that_was_finished_with() -> Result<()> {
+    let database = Database::new().await?;
+    let pool = connect_for(Plans::Once, &database.engine_url()?, 4, "warm").await?;
+    let warm = Warm::new(pool.clone(), 2);
+    // in the simple protocol, whose statements have no timestamp of their own
+    let backend = async |lease: &mut Lease| -> Result<(i32, bool)> {
+        let row =
+            sqlx::raw_sql("SELECT pg_backend_pid(), now() <> statement_timestamp()").fetch_one(&mut **lease).await?;
+        Ok((row.try_get(0)?, row.try_get(1)?))
+    };
+    let mut lease = warm.take().await?;
+    let (first, _) = backend(&mut lease).await?;
+    lease.finished();
+    let mut lease = warm.take().await?;
+    ensure!(backend(&mut lease).await? == (first, false), "another connection than the last one");
+    // begun behind the driver's back, as a BEGIN is whose answer nobody waited for
+    sqlx::raw_sql("BEGIN").execute(&mut *lease).await?;
+    ensure!(backend(&mut lease).await?.1, "no transaction is open: this shows nothing");
+    drop(lease);
+    for _ in 0..3 {
+        let mut lease = warm.take().await?;
+        let (pid, open) = backend(&mut lease).await?;
+        ensure!(!open, "a statement would run in somebody else's transaction");
+        ensure!(pid != first, "a connection that was given up is used again");
+        lease.finished();
+    }
     Ok(())
 }

@@ -23,8 +23,8 @@ pub(crate) async fn insert_handovers(won: &[Settled<'_, Issuance>], permit: &mut
     let written = sqlx::query!(
         "INSERT INTO issuance.handovers (case_id, region, account, handed_at)
          SELECT case_id, region, account, handed_at
-         FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[])
-              AS h (case_id, region, account, handed_at)",
+         FROM (SELECT unnest($1::uuid[]) AS case_id, unnest($2::text[]) AS region, unnest($3::text[]) AS account,
+                      unnest($4::timestamptz[]) AS handed_at) AS h",
         &cases,
         &regions,
         &accounts,

@@ -72,8 +72,9 @@ async fn insert_opened(rows: &Opened, permit: &mut Permit<'_>) -> Result<(), Fau
         r#"
         INSERT INTO payment.orders (case_id, visit, key, number, amount_tiyn, until, state, changed_at)
         SELECT case_id, visit, key, number, amount_tiyn, until, 'open', changed_at
-        FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::bigint[], $6::timestamptz[], $7::timestamptz[])
-             AS new (case_id, visit, key, number, amount_tiyn, until, changed_at)
+        FROM (SELECT unnest($1::uuid[]) AS case_id, unnest($2::integer[]) AS visit, unnest($3::text[]) AS key,
+                     unnest($4::text[]) AS number, unnest($5::bigint[]) AS amount_tiyn,
+                     unnest($6::timestamptz[]) AS until, unnest($7::timestamptz[]) AS changed_at) AS new
         -- a visit is held once with an order; an operator's replay may place it again
         ON CONFLICT (case_id, visit) DO UPDATE
         SET number = excluded.number, until = excluded.until, state = 'open', changed_at = excluded.changed_at
@@ -105,7 +106,8 @@ async fn move_ended(rows: &Ended, permit: &mut Permit<'_>) -> Result<(), Fault> 
         r#"
         UPDATE payment.orders AS o
         SET state = ended.state, changed_at = ended.changed_at
-        FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::timestamptz[]) AS ended (case_id, visit, state, changed_at)
+        FROM (SELECT unnest($1::uuid[]) AS case_id, unnest($2::integer[]) AS visit, unnest($3::text[]) AS state,
+                     unnest($4::timestamptz[]) AS changed_at) AS ended
         WHERE o.case_id = ended.case_id AND o.visit = ended.visit
         "#,
         &rows.cases,

@@ -33,9 +33,9 @@ pub(crate) async fn insert_decisions(won: &[Settled<'_, Review>], permit: &mut P
         "INSERT INTO review.decisions
              (case_id, visit, region, outcome, reason, account, signature_sha256, decided_at)
          SELECT case_id, visit, region, outcome, nullif(reason, ''), account, signature_sha256, decided_at
-         FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-                     $8::timestamptz[])
-              AS d (case_id, visit, region, outcome, reason, account, signature_sha256, decided_at)",
+         FROM (SELECT unnest($1::uuid[]) AS case_id, unnest($2::int[]) AS visit, unnest($3::text[]) AS region,
+                      unnest($4::text[]) AS outcome, unnest($5::text[]) AS reason, unnest($6::text[]) AS account,
+                      unnest($7::text[]) AS signature_sha256, unnest($8::timestamptz[]) AS decided_at) AS d",
         &cases,
         &visits,
         &regions,

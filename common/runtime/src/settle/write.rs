@@ -9,9 +9,8 @@ use kezek_stage::{Outcome as _, Stage, Turn};
 use kezek_store::cases::CaseRow;
 use kezek_store::jobs::JobRow;
 use kezek_store::ledger::NewPosting;
-use kezek_store::{
-    Permit, StoreError, arrivals, cases, dead_letters, dossier, holds, jobs, journal, ledger, outbox, side_messages,
-};
+use kezek_store::spine::{self, Spine};
+use kezek_store::{Permit, StoreError, arrivals, dead_letters, dossier, holds, ledger, side_messages};
 use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
@@ -60,9 +59,6 @@ impl Engine {
         stage: &str,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        cases::update(permit, &draft.moves).await?;
-        jobs::update(permit, &draft.jobs).await?;
-        journal::append(permit, &draft.entries).await?;
         dossier::insert(permit, &draft.sections, now).await?;
         // a case that is held again keeps its row
         let held: HashSet<Uuid> = draft.held.iter().copied().collect();
@@ -77,19 +73,20 @@ impl Engine {
             draft.rows.push(row);
         }
         arrivals::unwanted(permit, &draft.closed).await?;
-        self.write_sides(permit, draft).await?;
+        let issued = self.write_sides(permit, draft).await?;
         side_messages::set_states(permit, &draft.side_states).await?;
         dead_letters::close_replayed(permit, &draft.consumed_letters).await?;
-        outbox::insert(permit, &draft.rows).await
+        let Draft { moves, jobs: raised, entries, rows: sent, .. } = &*draft;
+        spine::write(permit, Spine { moves, raised, issued: &issued, entries, sent }).await
     }
 
-    pub(super) async fn write_sides(&self, permit: &mut Permit<'_>, draft: &mut Draft) -> Result<(), StoreError> {
-        let Some(stage) = self.side_stage() else { return Ok(()) };
+    /// Keeps the side messages that are new; returns their guard rows, whose messages are drafted.
+    async fn write_sides(&self, permit: &mut Permit<'_>, draft: &mut Draft) -> Result<Vec<JobRow>, StoreError> {
+        let Some(stage) = self.side_stage() else { return Ok(Vec::new()) };
         let made = side_messages::insert(permit, &draft.sides).await?;
         let jobs: Vec<JobRow> =
             draft.sides.iter().filter(|s| made.contains(&s.id)).map(|s| crate::answers::side_job(s, stage)).collect();
-        jobs::insert(permit, &jobs).await?;
         draft.rows.extend(jobs.iter().map(|j| self.message(j, None, false)));
-        Ok(())
+        Ok(jobs)
     }
 }

@@ -10,8 +10,8 @@ use kezek_gateway::eds::CmsVerifier;
 use kezek_gateway::{Gateway, GatewayConfig};
 use kezek_runtime::{DoorKit, Engine, Limits, Metrics, Parts, Room, answers, clock_round, reads};
 use kezek_stage::{Answers, Clock, Ids, Kit};
-use kezek_store::connect;
 use kezek_store::crypt::Keyring;
+use kezek_store::{Plans, connect, connect_for};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -77,7 +77,7 @@ impl Process {
             ..limits
         };
         let engine = Engine::new(Parts {
-            pool: connect(&plan.databases.0, limits.connections, "kezek town engine").await?,
+            pool: connect_for(Plans::Once, &plan.databases.0, limits.connections, "kezek town engine").await?,
             console: connect(&plan.databases.1, limits.console_connections, "kezek town console").await?,
             amqp: plan.amqp.clone(),
             keyring: Keyring::new("k1", &BTreeMap::from([("k1".to_owned(), [7; 32])]), [9; 32])?,

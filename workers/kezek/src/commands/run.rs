@@ -16,7 +16,7 @@ use kezek_domain::IinProfile;
 use kezek_runtime::{DoorKit, Engine, Line, Room, Waits, answers, clock_round, housekeeping, reads};
 use kezek_stage::{ConfigError, Kit};
 use kezek_store::checks::{Asked, Journals, check};
-use kezek_store::{bounded, connect, pending};
+use kezek_store::{Plans, bounded, connect_for, pending};
 use sqlx::PgPool;
 use std::sync::Arc;
 use std::time::Duration;
@@ -168,18 +168,18 @@ async fn pools(config: &Config, stop: &CancellationToken) -> Result<Option<(PgPo
     let console = needed("database.console_url", &config.database.console_url)?;
     let limits = &config.engine;
     let (Some(pool), Some(console)) = (
-        patiently("database.engine_url", engine, limits.connections, stop).await?,
-        patiently("database.console_url", console, limits.console_connections, stop).await?,
+        patiently("database.engine_url", Plans::Once, engine, limits.connections, stop).await?,
+        patiently("database.console_url", Plans::Fitting, console, limits.console_connections, stop).await?,
     ) else {
         return Ok(None);
     };
     Ok(Some((pool, console)))
 }
 
-async fn patiently(key: &str, url: &str, size: u32, stop: &CancellationToken) -> Result<Option<PgPool>> {
+async fn patiently(key: &str, plans: Plans, url: &str, size: u32, stop: &CancellationToken) -> Result<Option<PgPool>> {
     let mut waits = Waits::default();
     loop {
-        match connect(url, size, "kezek").await {
+        match connect_for(plans, url, size, "kezek").await {
             Ok(pool) => return Ok(Some(pool)),
             Err(error) if error.class() == kezek_store::Class::Again => {
                 let wait = waits.next_wait();
