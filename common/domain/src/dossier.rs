@@ -12,7 +12,7 @@ pub use read::FieldError;
 pub use sections::{
     AskedQuestion, CancelReason, ChangedAttribute, CheckOutcome, CheckResult, Decision, DecisionOutcome, Document,
     DutyAssessment, DutyOutcome, Exemption, Findings, Handover, Identity, Payment, PaymentOrder, Production,
-    ProductionResult, Questions, Refund, Registration,
+    ProductionResult, Questions, Refund, Registration, Review,
 };
 
 use crate::label::labelled;
@@ -51,6 +51,8 @@ labelled! {
         Refund = "refund",
         /// Questions put to people and their answers.
         Questions = "questions",
+        /// Which automated refusal a human is asked to look at.
+        Review = "review",
     }
 }
 

@@ -34,8 +34,7 @@ struct Row {
 struct Directory {
     #[serde(rename = "version")]
     _version: String,
-    #[serde(rename = "source")]
-    _source: String,
+    source: String,
     region: Vec<Row>,
 }
 
@@ -71,6 +70,12 @@ impl Region {
     #[must_use]
     pub fn all() -> Vec<Self> {
         (0..DIRECTORY.len()).filter_map(|place| u8::try_from(place).ok()).map(Self).collect()
+    }
+
+    /// Where the directory comes from.
+    #[must_use]
+    pub fn source() -> String {
+        toml::from_str::<Directory>(REGIONS_TOML).map(|directory| directory.source).unwrap_or_default()
     }
 
     /// Reads an ISO code such as `KZ-75`.

@@ -5,23 +5,31 @@
 //! start, never a silent default.
 
 mod calendar;
+mod clock;
 mod duty;
 mod exemption;
+mod extension;
+mod inforce;
 mod legal;
 mod notice;
 mod period;
 mod pictures;
+mod questions;
 mod refusal;
 mod terms;
 mod texts;
 mod time;
 
 pub use calendar::{Calendar, Due};
+pub use clock::{ClockRules, Mark, Reckoning, StageRule, Standing, Whose};
 pub use duty::{Duty, DutyQuestion, DutyTable, NoDuty};
 pub use exemption::{Exemptions, Ground, Mapping};
+pub use extension::Extension;
+pub use inforce::{InForce, Line};
 pub use legal::{LegalBasis, Window, WindowRule};
 pub use notice::NoticeKind;
 pub use pictures::{PhotoProfile, Pictures, SignatureProfile};
+pub use questions::{Late, QuestionRule, QuestionRules, Words};
 pub use refusal::Refusal;
 pub use terms::Terms;
 pub use texts::{Text, Texts};
@@ -37,12 +45,14 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-const BUILT_IN: [(&str, &str); 7] = [
+const BUILT_IN: [(&str, &str); 9] = [
     ("calendar.toml", include_str!("../rules/calendar.toml")),
+    ("clock.toml", include_str!("../rules/clock.toml")),
     ("duty.toml", include_str!("../rules/duty.toml")),
     ("exemption.toml", include_str!("../rules/exemption.toml")),
     ("legal.toml", include_str!("../rules/legal.toml")),
     ("pictures.toml", include_str!("../rules/pictures.toml")),
+    ("questions.toml", include_str!("../rules/questions.toml")),
     ("terms.toml", include_str!("../rules/terms.toml")),
     ("texts.toml", include_str!("../rules/texts.toml")),
 ];
@@ -70,8 +80,10 @@ pub struct Rules {
     duty: DutyTable,
     exemptions: Exemptions,
     calendar: Calendar,
+    clock: ClockRules,
     terms: Terms,
     pictures: Pictures,
+    questions: QuestionRules,
     texts: Texts,
 }
 
@@ -109,13 +121,33 @@ impl Rules {
             duty: read(&files, "duty.toml", DutyTable::check)?,
             exemptions: read(&files, "exemption.toml", Exemptions::check)?,
             calendar: read(&files, "calendar.toml", Calendar::check)?,
+            questions: read(&files, "questions.toml", QuestionRules::check)?,
+            clock: read(&files, "clock.toml", ClockRules::check)?,
             terms: read(&files, "terms.toml", Terms::check)?,
             pictures: read(&files, "pictures.toml", Pictures::check)?,
             texts: read(&files, "texts.toml", Texts::check)?,
         })
     }
 
-    /// The youngest date of the files and a digest of all of them, such as `2026-03-18+0123456789ab`.
+    /// These rules with a legal basis that an operator has entered (A0.3); `text` are the file's exact bytes, which
+    /// become part of the version. Whether it was signed is judged before.
+    ///
+    /// # Errors
+    /// [`RulesError`] where the service has no basis at all, or the period overlaps one that is there.
+    pub fn extended(&self, extension: &Extension, text: &str) -> Result<Self, RulesError> {
+        let mut rules = self.clone();
+        rules.legal.extend(extension).map_err(|message| RulesError { file: "extension".to_owned(), message })?;
+        let mut digest = Sha256::new();
+        for part in [self.version.as_str(), text] {
+            digest.update(part.len().to_be_bytes());
+            digest.update(part.as_bytes());
+        }
+        let day = self.version.split('+').next().unwrap_or_default();
+        rules.version = format!("{day}+{}", &hex::encode(digest.finalize())[..12]);
+        Ok(rules)
+    }
+
+    /// The youngest date of the files and a digest of all of them, such as `2026-11-20+0123456789ab`.
     #[must_use]
     pub fn version(&self) -> &str {
         &self.version
@@ -185,6 +217,12 @@ impl Rules {
         &self.calendar
     }
 
+    /// What a stage may take of the term, whose its days are, and what stops the clock.
+    #[must_use]
+    pub const fn clock(&self) -> &ClockRules {
+        &self.clock
+    }
+
     /// How long each step may take.
     #[must_use]
     pub const fn terms(&self) -> &Terms {
@@ -195,6 +233,12 @@ impl Rules {
     #[must_use]
     pub const fn pictures(&self) -> &Pictures {
         &self.pictures
+    }
+
+    /// What goes to a human, and how.
+    #[must_use]
+    pub const fn questions(&self) -> &QuestionRules {
+        &self.questions
     }
 
     /// The words applicants read.
@@ -244,7 +288,7 @@ mod tests {
     #[test]
     fn the_built_in_rules_are_readable_and_name_their_version() {
         let version = Rules::built_in().version();
-        assert!(version.starts_with("2026-03-18+"), "{version}");
+        assert!(version.starts_with("2026-11-20+"), "{version}");
         assert_eq!(version.len(), 23);
     }
 
@@ -262,7 +306,7 @@ mod tests {
         let unknown_file = replaced("tariff.toml", "").err();
         assert!(unknown_file.is_some_and(|e| e.to_string().contains("known are calendar.toml")));
         let terms = include_str!("../rules/terms.toml");
-        let unknown_key = replaced("terms.toml", &format!("{terms}\nfoo = 1\n")).err();
+        let unknown_key = replaced("terms.toml", &format!("foo = 1\n{terms}")).err();
         assert!(unknown_key.is_some_and(|e| e.file == "terms.toml" && e.message.contains("foo")));
         let zero = replaced("terms.toml", &terms.replace("payment_days = 3", "payment_days = 0")).err();
         assert!(zero.is_some_and(|e| e.message.contains("payment_days")));

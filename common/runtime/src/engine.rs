@@ -182,9 +182,14 @@ pub(crate) fn micros(t: Timestamp) -> Timestamp {
 }
 
 impl Engine {
-    /// Assembles an engine; connects to the broker on first use.
+    /// Assembles an engine under the built-in rules; connects to the broker on first use.
     #[must_use]
-    pub fn new(mut parts: Parts) -> Self {
+    pub fn new(parts: Parts) -> Self {
+        Self::under(Rules::built_in(), parts)
+    }
+    /// Assembles an engine; every journal entry names the version of these rules.
+    #[must_use]
+    pub fn under(rules: &Rules, mut parts: Parts) -> Self {
         let publish = Link::new(&parts.amqp, "publish", parts.metrics.clone());
         let confirm = Duration::from_secs(parts.limits.confirm_seconds);
         let flows = std::mem::take(&mut parts.flows)
@@ -214,7 +219,7 @@ impl Engine {
             confirmed: Mutex::default(),
             outbox_ages: Mutex::default(),
             paused: Mutex::default(),
-            rule_version: Rules::built_in().version().to_owned(),
+            rule_version: rules.version().to_owned(),
             parts,
         }))
     }

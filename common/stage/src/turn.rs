@@ -1,13 +1,14 @@
 //! What a stage returns, and the closed vocabulary around it.
 
 use crate::file::CaseHead;
+use crate::kit::ConfigError;
 use crate::shape::Shape;
 use crate::{Stage, Subject};
 use jiff::Timestamp;
 use kezek_domain::dossier::{Filed, Section};
 use kezek_domain::fault::Fault;
 use kezek_domain::ledger::PostingKind;
-use kezek_domain::rules::NoticeKind;
+use kezek_domain::rules::{NoticeKind, Rules};
 use kezek_domain::{Coupon, Role, Tiyn};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -81,6 +82,54 @@ pub struct Question<A> {
     pub finding: String,
     /// The whole answers that may be chosen.
     pub choices: Vec<Choice<A>>,
+}
+
+impl<A> Question<A> {
+    /// The question as its rule says: whom, with which of the stage's possible answers, in the rule's order. Once
+    /// `late`, of whom the rule names instead.
+    ///
+    /// # Errors
+    /// Permanent, where there is no such rule or it names an answer that the stage does not know: both are found at
+    /// start by whoever asks [`Question::is_ruled`] there.
+    pub fn by_rule(
+        rules: &Rules,
+        key: &str,
+        finding: impl Into<String>,
+        possible: Vec<Choice<A>>,
+        late: bool,
+    ) -> Result<Self, Fault> {
+        let unruled = |what: String| Fault::permanent("question-unruled", what);
+        let rule = rules.questions().find(key).ok_or_else(|| unruled(format!("no rule for the question {key}")))?;
+        let mut possible: Vec<Option<Choice<A>>> = possible.into_iter().map(Some).collect();
+        let mut choices = Vec::with_capacity(rule.choices.len());
+        for label in &rule.choices {
+            let found = possible.iter_mut().find(|c| c.as_ref().is_some_and(|c| c.label == *label));
+            let choice = found.and_then(Option::take).ok_or_else(|| unruled(format!("{key} offers {label}")))?;
+            choices.push(choice);
+        }
+        Ok(Self { key: key.to_owned(), role: rule.asked_of(late), finding: finding.into(), choices })
+    }
+
+    /// Refuses rules by which a question cannot be asked.
+    ///
+    /// # Errors
+    /// Names the question and what its rule lacks, or offers beyond what the stage knows.
+    pub fn is_ruled(rules: &Rules, key: &str, possible: Vec<Choice<A>>) -> Result<(), ConfigError> {
+        match Self::by_rule(rules, key, "", possible, false) {
+            Ok(_) => Ok(()),
+            Err(fault) => Err(ConfigError::at("rules/questions.toml", fault.to_string())),
+        }
+    }
+}
+
+impl<A> Hold<A> {
+    /// A wait for the answer to a question, until it is late by its rule; without a deadline once it is late.
+    #[must_use]
+    pub fn asks(rules: &Rules, question: Question<A>, now: Timestamp, late: bool) -> Self {
+        let rule = rules.questions().find(&question.key).filter(|_| !late);
+        let until = rule.map(|rule| rule.until(rules.calendar(), now));
+        Self { until, ..Self::open() }.asking(question)
+    }
 }
 
 /// One allowed answer of a question.

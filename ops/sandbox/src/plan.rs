@@ -282,6 +282,21 @@ impl Plan {
         matches!(self, Self::Exempt | Self::ExemptCancelled)
     }
 
+    /// What the end should look like on a day on which no act lets the service be asked for (A0.3): whatever else was
+    /// planned, the door says closed.
+    #[must_use]
+    pub fn outlook_closed() -> Outlook {
+        Outlook {
+            end: Expected::RefusedAtDoor { refusal: Refusal::OutOfLegalBasis, closing: Closing::Redirected },
+            purse: Purse { received: Tiyn::ZERO, earned: Tiyn::ZERO, returned: Tiyn::ZERO },
+            payments: 0,
+            refunds: 0,
+            prints: 0,
+            defects: 0,
+            registered: false,
+        }
+    }
+
     /// What the end should look like where the duty is this (zero: free by ground).
     #[must_use]
     pub fn outlook(self, duty: Tiyn) -> Outlook {

@@ -15,10 +15,10 @@ pub use question::Doubt;
 
 use jiff::SignedDuration;
 use kezek_domain::dossier::{Consent, DutyAssessment, DutyOutcome, Exemption as Evidence, Form, Questions, Section};
-use kezek_domain::rules::{DutyQuestion, NoticeKind, Rules, almaty_date, almaty_day_end};
+use kezek_domain::rules::{DutyQuestion, NoticeKind, Rules, almaty_date};
 use kezek_domain::{Fault, System};
 use kezek_gateway::{ConsentAnswer, Gateway, SikAnswer, SocialStatus};
-use kezek_stage::{Attempt, Case, ConfigError, File, Hold, Kit, SectionDraft, Stage, Turn};
+use kezek_stage::{Attempt, Case, ConfigError, File, Hold, Kit, Question, SectionDraft, Stage, Turn};
 use serde::Deserialize;
 use standing::Standing;
 use std::sync::Arc;
@@ -61,11 +61,14 @@ impl Stage for Exemption {
 
     fn open(_config: Config, kit: Kit) -> Result<Self, ConfigError> {
         let rules = kit.get::<Rules>().unwrap_or_else(|_| Arc::new(Rules::built_in().clone()));
+        for doubt in Doubt::samples() {
+            Question::is_ruled(&rules, &doubt.key(), doubt.possible())?;
+        }
         Ok(Self { gateway: kit.get::<Gateway>()?, rules })
     }
 
     async fn work(&self, _job: &Job, file: &File<Self>, attempt: &Attempt) -> Result<Turn<Self>, Fault> {
-        self.assess(papers(file)?, file, attempt).await
+        self.assess(papers(file)?, false, file, attempt).await
     }
 
     async fn answer(
@@ -80,9 +83,9 @@ impl Stage for Exemption {
         match answer {
             Answer::Duty { duty } => {
                 papers.settled = Some(outcome::assessment(duty, &self.rules));
-                self.assess(papers, file, attempt).await
+                self.assess(papers, false, file, attempt).await
             }
-            Answer::AskAgain => self.assess(papers, file, attempt).await,
+            Answer::AskAgain => self.assess(papers, false, file, attempt).await,
             Answer::Exempt => {
                 let ground = self.declared(&papers.form).unwrap_or_else(|| "by-decision".to_owned());
                 self.decided(Some(ground), papers, file, attempt)
@@ -91,10 +94,10 @@ impl Stage for Exemption {
         }
     }
 
-    /// The question is late. The register may know by now; if not, the question stays asked, without a deadline.
+    /// The question is late. The register may know by now; if not, it goes on as its rule says, without a deadline.
     async fn lapse(&self, _job: &Job, file: &File<Self>, attempt: &Attempt) -> Result<Turn<Self>, Fault> {
-        Ok(match self.assess(papers(file)?, file, attempt).await? {
-            Turn::Hold(hold) => Turn::Hold(Hold { until: None, notices: Vec::new(), ..hold }),
+        Ok(match self.assess(papers(file)?, true, file, attempt).await? {
+            Turn::Hold(hold) => Turn::Hold(Hold { notices: Vec::new(), ..hold }),
             done @ (Turn::Done(_) | Turn::Again(_)) => done,
         })
     }
@@ -105,10 +108,19 @@ fn papers(file: &File<Exemption>) -> Result<Papers, Fault> {
 }
 
 impl Exemption {
-    async fn assess(&self, papers: Papers, file: &File<Self>, attempt: &Attempt) -> Result<Turn<Self>, Fault> {
+    async fn assess(
+        &self,
+        papers: Papers,
+        late: bool,
+        file: &File<Self>,
+        attempt: &Attempt,
+    ) -> Result<Turn<Self>, Fault> {
+        let ask = |doubt: Doubt, settled: Option<&DutyAssessment>, questions: Option<Questions>| {
+            self.ask(&doubt, late, settled, questions, attempt)
+        };
         let duty = match self.duty(&papers, file, attempt)? {
             Ok(duty) => duty,
-            Err(doubt) => return self.ask(&doubt, None, papers.questions, attempt),
+            Err(doubt) => return ask(doubt, None, papers.questions),
         };
         match duty.outcome {
             DutyOutcome::Payable { .. } => {}
@@ -124,7 +136,7 @@ impl Exemption {
         let filed = almaty_date(file.case.filed_at);
         let statuses = match self.statuses(&papers.form, file, attempt).await? {
             Told::Statuses(statuses) => statuses,
-            Told::Doubt(doubt) => return self.ask(&doubt, Some(&duty), papers.questions, attempt),
+            Told::Doubt(doubt) => return ask(doubt, Some(&duty), papers.questions),
         };
         let evidence = |ground| Evidence {
             ground,
@@ -137,9 +149,9 @@ impl Exemption {
                 let duty = outcome::exempted(duty, ground, self.citation(file));
                 Ok(Turn::Done(Outcome::Exempt(Assessed { duty, exemption, questions: papers.questions })))
             }
-            Standing::Unmapped => self.ask(&Doubt::Unmapped, Some(&duty), papers.questions, attempt),
+            Standing::Unmapped => ask(Doubt::Unmapped, Some(&duty), papers.questions),
             Standing::NoPrivilege if papers.form.declared_exemption.is_some() => {
-                self.ask(&Doubt::DeclaredUnknown, Some(&duty), papers.questions, attempt)
+                ask(Doubt::DeclaredUnknown, Some(&duty), papers.questions)
             }
             Standing::NoPrivilege => {
                 let exemption = Some(evidence(None));
@@ -200,16 +212,16 @@ impl Exemption {
     fn ask(
         &self,
         doubt: &Doubt,
+        late: bool,
         settled: Option<&DutyAssessment>,
         filed: Option<Questions>,
         attempt: &Attempt,
     ) -> Result<Turn<Self>, Fault> {
         let now = attempt.now();
-        let term = self.rules.terms().question_working_days;
-        let due = almaty_day_end(self.rules.calendar().due(almaty_date(now), term).date);
-        let mut hold = Hold::until(due)
-            .asking(doubt.question())
-            .filing(SectionDraft::of(&question::asked(filed, doubt, now))?)
+        let question = doubt.question(&self.rules, late)?;
+        let asked = question::asked(filed, doubt, &question, now);
+        let mut hold = Hold::asks(&self.rules, question, now, late)
+            .filing(SectionDraft::of(&asked)?)
             .notify(NoticeKind::QuestionAsked);
         if let Some(duty) = settled {
             hold = hold.filing(SectionDraft::of(duty)?);

@@ -16,17 +16,20 @@ pub enum Doubt {
     IdentificationUnsure,
     /// The kind of registration is a code that nobody has mapped (A3.6).
     RegistrationKindUnknown,
+    /// The region of the registered address is a code that nobody has mapped (A3.6).
+    RegionUnmapped,
     /// Digital-ID is not sure that the photograph shows the person (A3.11).
     PortraitUnsure,
 }
 
 impl Doubt {
     /// All of them, in the order of the law.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::SeveralPersons,
         Self::BirthDateDiffers,
         Self::IdentificationUnsure,
         Self::RegistrationKindUnknown,
+        Self::RegionUnmapped,
         Self::PortraitUnsure,
     ];
 
@@ -38,6 +41,7 @@ impl Doubt {
             Self::BirthDateDiffers => "birth-date-differs",
             Self::IdentificationUnsure => "identification-unsure",
             Self::RegistrationKindUnknown => "registration-kind-unknown",
+            Self::RegionUnmapped => "region-unmapped",
             Self::PortraitUnsure => "portrait-unsure",
         }
     }
@@ -56,7 +60,7 @@ impl Doubt {
             // somebody whose data were corrected is served at the centre
             Self::BirthDateDiffers => Refusal::DataChanged,
             Self::IdentificationUnsure => Refusal::NotIdentified,
-            Self::RegistrationKindUnknown => Refusal::NoPermanentRegistration,
+            Self::RegistrationKindUnknown | Self::RegionUnmapped => Refusal::NoPermanentRegistration,
             Self::PortraitUnsure => Refusal::PhotoMismatch,
         }
     }
@@ -69,6 +73,7 @@ impl Doubt {
             Self::BirthDateDiffers
             | Self::IdentificationUnsure
             | Self::RegistrationKindUnknown
+            | Self::RegionUnmapped
             | Self::PortraitUnsure => false,
         }
     }

@@ -26,13 +26,16 @@ pub use doubt::Doubt;
 pub use job::Job;
 pub use outcome::{Outcome, Registered, TurnedDown};
 
+use answer::Asked;
 use examination::Papers;
 use kezek_domain::System;
-use kezek_domain::dossier::{Questions, Section};
+use kezek_domain::dossier::{Questions, Review, Section};
 use kezek_domain::rules::{NoticeKind, Refusal, Rules};
 use kezek_gateway::Gateway;
 use kezek_gateway::eds::{CmsVerifier, SignatureVerifier};
-use kezek_stage::{Attachment, Attempt, Case, ConfigError, Fault, File, Hold, Kit, SectionDraft, Stage, Turn};
+use kezek_stage::{
+    Attachment, Attempt, Case, Choice, ConfigError, Fault, File, Hold, Kit, Question, SectionDraft, Stage, Turn,
+};
 use outage::Halt;
 use screening::{Applicant, Screened, Screening};
 use sheet::{Sheet, Verdict};
@@ -55,7 +58,7 @@ impl std::fmt::Debug for Intake {
 
 impl Stage for Intake {
     const NAME: &'static str = "intake";
-    const READS: &'static [Section] = &[Section::Form, Section::Questions];
+    const READS: &'static [Section] = &[Section::Form, Section::Questions, Section::Review];
     const ATTACHMENTS: &'static [Attachment] = &Attachment::ALL;
     // KDP is asked only where the consent that came with the application is of no use any more
     const NEEDS: &'static [System] = &[System::Gbdfl, System::Bmg, System::DigitalId, System::ZagsIs, System::RpDrn];
@@ -67,20 +70,26 @@ impl Stage for Intake {
 
     fn open(config: Config, kit: Kit) -> Result<Self, ConfigError> {
         config.check()?;
-        Ok(Self {
-            gateway: kit.get::<Gateway>()?,
-            verifier: kit.get::<CmsVerifier>()?,
-            rules: kit.get::<Rules>().unwrap_or_else(|_| Arc::new(Rules::built_in().clone())),
-            config,
-        })
+        let rules = kit.get::<Rules>().unwrap_or_else(|_| Arc::new(Rules::built_in().clone()));
+        for asked in Asked::all() {
+            Question::is_ruled(&rules, &asked.key(&rules), asked.possible())?;
+        }
+        Ok(Self { gateway: kit.get::<Gateway>()?, verifier: kit.get::<CmsVerifier>()?, rules, config })
     }
 
     fn patience(&self, system: System) -> Option<Duration> {
         outage::patience(system, &self.rules)
     }
 
+    /// A case that was opened to have a refusal looked at begins with the human; every other one with the registers.
     async fn work(&self, _job: &Job, file: &File<Self>, attempt: &Attempt) -> Result<Turn<Self>, Fault> {
-        self.take_in(file.find::<Questions>()?, file, attempt).await
+        let filed = file.find::<Questions>()?;
+        match file.find::<Review>()?.and_then(|review| Refusal::parse(&review.refusal)) {
+            Some(refusal) if !questions::looked_at(filed.as_ref(), refusal) => {
+                Ok(Turn::Hold(self.ask(Asked::Disputed(refusal), filed, attempt)?))
+            }
+            Some(_) | None => self.take_in(filed, file, attempt).await,
+        }
     }
 
     async fn answer(
@@ -91,26 +100,59 @@ impl Stage for Intake {
         attempt: &Attempt,
     ) -> Result<Turn<Self>, Fault> {
         let filed = file.find::<Questions>()?;
-        match answer {
-            Answer::GoOn { finding } => {
-                let questions = questions::let_pass(filed, *finding, attempt.now());
-                self.take_in(Some(questions), file, attempt).await
-            }
-            Answer::Refuse { refusal } => self.turn_down(*refusal, None, filed, file, attempt).await,
+        let (asked, refusal) = match answer {
+            Answer::GoOn { finding } => (Some(Asked::Doubt(*finding)), None),
+            Answer::LetPass { refusal } | Answer::LookAgain { refusal } => (Some(Asked::Disputed(*refusal)), None),
+            Answer::Refuse { refusal } => (questions::pending(filed.as_ref()), Some(*refusal)),
+        };
+        let questions = match asked {
+            Some(asked) => Some(self.chosen(asked, answer, filed, attempt)?),
+            None => filed,
+        };
+        match refusal {
+            Some(refusal) => self.turn_down(refusal, None, questions, file, attempt).await,
+            None => self.take_in(questions, file, attempt).await,
         }
     }
 
-    /// The question is late: it stays asked, now without a deadline; the lateness is in the journal and the metrics.
+    /// The question is late: it goes on as its rule says, without a deadline; that it is late is in the journal.
     async fn lapse(&self, _job: &Job, file: &File<Self>, attempt: &Attempt) -> Result<Turn<Self>, Fault> {
         let filed = file.find::<Questions>()?;
         match questions::pending(filed.as_ref()) {
-            Some(finding) => Ok(Turn::Hold(Hold::open().asking(answer::question(finding)))),
+            Some(asked) => {
+                let question = asked.question(&self.rules, true)?;
+                Ok(Turn::Hold(Hold::asks(&self.rules, question, attempt.now(), true)))
+            }
             None => self.take_in(filed, file, attempt).await,
         }
     }
 }
 
 impl Intake {
+    /// Holds for a human, with what is asked filed.
+    fn ask(&self, what: Asked, filed: Option<Questions>, attempt: &Attempt) -> Result<Hold<Answer>, Fault> {
+        let now = attempt.now();
+        let question = what.question(&self.rules, false)?;
+        let asked = questions::asked(filed, what, &labels(&question.choices), now);
+        Ok(Hold::asks(&self.rules, question, now, false)
+            .filing(SectionDraft::of(&asked)?)
+            .notify(NoticeKind::QuestionAsked))
+    }
+
+    /// Writes down which of the choices an answer is.
+    fn chosen(
+        &self,
+        what: Asked,
+        answer: &Answer,
+        filed: Option<Questions>,
+        attempt: &Attempt,
+    ) -> Result<Questions, Fault> {
+        let choices = what.question(&self.rules, false)?.choices;
+        let choice = choices.iter().find(|choice| choice.answer == *answer);
+        let choice = choice.map_or_else(|| kezek_stage::Answer::label(answer).to_owned(), |c| c.label.clone());
+        Ok(questions::chosen(filed, what, &choice, &labels(&choices), attempt.now()))
+    }
+
     async fn take_in(
         &self,
         asked: Option<Questions>,
@@ -126,7 +168,8 @@ impl Intake {
             eds: file.attachment(Attachment::Eds)?,
             filed_at: file.case.filed_at,
         };
-        let mut sheet = Sheet::accepting(questions::accepted(asked.as_ref()));
+        let mut sheet =
+            Sheet::accepting(questions::accepted(asked.as_ref())).lifting(questions::lifted(asked.as_ref()));
         let screened = match self.check(&papers, &mut sheet, attempt).await {
             Ok(screened) => screened,
             Err(Halt::Fault(fault)) => return Err(fault),
@@ -139,15 +182,8 @@ impl Intake {
             return self.turn_down(refusal, Some(&sheet), asked, file, attempt).await;
         }
         if let Some(finding) = sheet.doubt() {
-            let now = attempt.now();
-            let asked = questions::asked(asked, finding, now);
-            return Ok(Turn::Hold(
-                Hold::until(questions::due(&self.rules, now))
-                    .asking(answer::question(finding))
-                    .filing(SectionDraft::of(&asked)?)
-                    .filing(SectionDraft::of(&sheet.findings(self.rules.version()))?)
-                    .notify(NoticeKind::QuestionAsked),
-            ));
+            let hold = self.ask(Asked::Doubt(finding), asked, attempt)?;
+            return Ok(Turn::Hold(hold.filing(SectionDraft::of(&sheet.findings(self.rules.version()))?)));
         }
         let (identity, document) = screened.sections(file.case.filed_at).ok_or_else(|| {
             Fault::permanent("intake-incomplete", "all checks passed and a register's record is missing")
@@ -203,4 +239,8 @@ impl Intake {
         let findings = sheet.map(|sheet| sheet.findings(self.rules.version()));
         Ok(Turn::Done(Outcome::turned_down(refusal, findings, asked)))
     }
+}
+
+fn labels(choices: &[Choice<Answer>]) -> Vec<String> {
+    choices.iter().map(|choice| choice.label.clone()).collect()
 }

@@ -102,6 +102,10 @@ impl Screening<'_> {
             sheet.note("A3.5", changes::judge(&screened.changed));
         }
         sheet.note("A3.6", residence::judge(record, filed));
+        // who is registered nowhere has no region to map
+        if record.address.is_some() {
+            sheet.note("A3.6", residence::known_region(record));
+        }
         sheet.note("A3.7", card::judge(newest, who.card));
         if let Some(card) = newest {
             sheet.note("A7", window::judge(self.rules, who.service, card.end, filed));

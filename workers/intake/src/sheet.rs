@@ -26,6 +26,7 @@ pub struct Sheet {
     refusal: Option<Refusal>,
     doubts: Vec<Doubt>,
     accepted: BTreeSet<Doubt>,
+    lifted: BTreeSet<Refusal>,
 }
 
 impl Sheet {
@@ -35,10 +36,18 @@ impl Sheet {
         Self { accepted, ..Self::default() }
     }
 
+    /// The same sheet; a human has set these refusals aside, so that they refuse no more and stay written down.
+    #[must_use]
+    pub fn lifting(mut self, lifted: BTreeSet<Refusal>) -> Self {
+        self.lifted = lifted;
+        self
+    }
+
     /// Writes down what a check says, under its line of law.
     pub fn note(&mut self, law: &'static str, verdict: Verdict) {
         let (outcome, detail) = match verdict {
             Verdict::Passed(detail) => (CheckOutcome::Passed, detail),
+            Verdict::Failed(refusal, detail) if self.lifted.contains(&refusal) => (CheckOutcome::Unsure, detail),
             Verdict::Failed(refusal, detail) => {
                 self.refusal = self.refusal.or(Some(refusal));
                 (CheckOutcome::Failed, detail)
@@ -100,5 +109,15 @@ mod tests {
         assert_eq!(sheet.doubt(), None);
         sheet.note("A3.2", Verdict::Unsure(Doubt::SeveralPersons, "several"));
         assert_eq!(sheet.doubt(), Some(Doubt::SeveralPersons));
+    }
+
+    #[test]
+    fn s22_a_refusal_that_a_human_has_lifted_refuses_no_more_and_every_other_one_does() {
+        let mut sheet = Sheet::default().lifting(BTreeSet::from([Refusal::PhotoUnfit]));
+        sheet.note("A3.10", Verdict::Failed(Refusal::PhotoUnfit, "too-small"));
+        assert!(sheet.stands());
+        assert_eq!(sheet.findings("v").checks[0].outcome, CheckOutcome::Unsure);
+        sheet.note("A3.11", Verdict::Failed(Refusal::PhotoMismatch, "not-matched"));
+        assert_eq!(sheet.refusal(), Some(Refusal::PhotoMismatch));
     }
 }

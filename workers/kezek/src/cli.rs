@@ -84,6 +84,9 @@ enum Command {
     /// The configuration that is in force
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// The rules that are in force on a day, and why
+    #[command(subcommand)]
+    Rules(RulesCommand),
 }
 
 /// How a command tells what it has to tell.
@@ -346,6 +349,22 @@ enum ConfigCommand {
     Show(Output),
 }
 
+#[derive(Debug, Subcommand)]
+enum RulesCommand {
+    /// Prints every rule in force on a day with its period and citation
+    Show {
+        #[command(flatten)]
+        which: commands::rules::Which,
+        /// Of this topic alone: legal-basis, window, duty, exemption, calendar, term, clock, question, text …
+        #[arg(long)]
+        topic: Option<String>,
+    },
+    /// Judges the rules and an operator's extension; exit code 3 where anything of that day is missing
+    Check(commands::rules::Which),
+    /// Writes the file by which two persons of the Committee extend a legal basis (A0.3), to be signed as it stands
+    Extend(commands::rules::Extend),
+}
+
 /// What a process ends with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -431,6 +450,11 @@ async fn act(cli: Cli) -> anyhow::Result<Exit> {
         Command::Seal(seal) => commands::seal::run(&config()?, &seal).await,
         Command::Check(check) => commands::check::run(&config()?, &check).await,
         Command::Keys(Keys::New { file: path }) => commands::keys::new(&config()?, &path),
+        Command::Rules(RulesCommand::Show { which, topic }) => {
+            commands::rules::show(&config()?, &which, topic.as_deref()).await
+        }
+        Command::Rules(RulesCommand::Check(which)) => commands::rules::check(&config()?, &which).await,
+        Command::Rules(RulesCommand::Extend(extend)) => commands::rules::extend(&extend),
         Command::Config(ConfigCommand::Check) => commands::config::check(file),
         Command::Config(ConfigCommand::Show(output)) => commands::config::show(file, output),
     }

@@ -14,6 +14,7 @@ pub mod migrate;
 pub mod open;
 pub mod reconcile;
 pub mod repair;
+pub mod rules;
 pub mod run;
 pub mod schemas;
 pub mod seal;

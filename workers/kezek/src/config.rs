@@ -74,6 +74,8 @@ pub struct Broker {
 pub struct Rules {
     /// The profile.
     pub profile: Profile,
+    /// An operator's file that extends a legal basis (A0.3); empty for none.
+    pub extension_file: PathBuf,
 }
 
 /// What an installation is for.

@@ -5,4 +5,5 @@ pub mod commands;
 pub mod config;
 pub mod doors;
 pub mod pipeline;
+pub mod rulebook;
 pub mod services;

@@ -31,6 +31,9 @@ const COMMANDS: &[&str] = &[
     "keys new",
     "config check",
     "config show",
+    "rules show",
+    "rules check",
+    "rules extend",
 ];
 
 #[expect(clippy::expect_used, reason = "a helper of tests")]
@@ -111,4 +114,41 @@ fn keys_for_production_are_not_made_here() {
     let output = kezek("keys new /nowhere/keys.toml", &[]);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("production"));
+}
+
+#[test]
+fn a0_3_the_rules_of_a_day_are_told_with_their_reasons() {
+    let told = |arguments: &str| {
+        let output = kezek(arguments, &[]);
+        (output.status.code(), text(&output.stdout))
+    };
+    let (code, paid) = told("rules show --on 2025-09-02");
+    assert_eq!(code, Some(0));
+    assert!(paid.contains("id-card-renewal on 2025-09-02: open") && paid.contains("payable: 786.40 ₸"), "{paid}");
+    assert!(paid.contains("order 389/253-НҚ, paragraph 7"), "{paid}");
+    let (code, free) = told("rules show --on 2026-02-01 --topic duty --json");
+    let free: serde_json::Value = serde_json::from_str(&free).expect("JSON");
+    assert_eq!((code, free["open"].as_bool()), (Some(0), Some(true)));
+    assert_eq!(free["lines"][0]["says"], "free by ground: replacement-on-expiry");
+    let (code, closed) = told("rules check --on 2026-11-20 --json");
+    let closed: serde_json::Value = serde_json::from_str(&closed).expect("JSON");
+    assert_eq!((code, closed["open"].as_bool()), (Some(3), Some(false)));
+    assert!(closed["gaps"][0].as_str().is_some_and(|gap| gap.contains("A0.3")), "{closed}");
+    assert_eq!(told("rules check --on 2025-09-02").0, Some(0));
+}
+
+#[test]
+fn a0_3_an_extension_is_written_once_and_never_over_another() -> std::io::Result<()> {
+    let path = std::env::temp_dir().join(format!("kezek-extension-{}.toml", std::process::id()));
+    let file = path.display();
+    let said = "--act an-order --citation p.1 --reason test --signer one --signer two";
+    let write = |period: &str| kezek(&format!("rules extend {file} {period} {said}"), &[]);
+    let over = write("--from 2026-03-31 --to 2026-12-31");
+    assert_eq!(over.status.code(), Some(1), "{}", text(&over.stderr));
+    assert!(text(&over.stderr).contains("overlap") && !path.exists());
+    let written = write("--from 2026-04-01 --to 2026-12-31");
+    assert_eq!(written.status.code(), Some(0), "{}", text(&written.stderr));
+    assert!(text(&written.stdout).contains(&format!("{file}.two.p7s")));
+    assert_eq!(write("--from 2026-04-01 --to 2026-12-31").status.code(), Some(1));
+    std::fs::remove_file(path)
 }

@@ -18,7 +18,7 @@ use kezek_domain::dossier::{Production as Made, ProductionResult, Section};
 use kezek_domain::rules::{NoticeKind, Rules, almaty_day_end};
 use kezek_domain::{Fault, How, System};
 use kezek_gateway::Gateway;
-use kezek_stage::{Attachment, Attempt, Case, ConfigError, File, Hold, Kit, SectionDraft, Stage, Turn};
+use kezek_stage::{Attachment, Attempt, Case, ConfigError, File, Hold, Kit, Question, SectionDraft, Stage, Turn};
 use question::Asked;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -68,6 +68,9 @@ impl Stage for Production {
             return Err(ConfigError::at("stage.production.remakes", "must be from 0 to 20"));
         }
         let rules = kit.get::<Rules>().unwrap_or_else(|_| Arc::new(Rules::built_in().clone()));
+        for asked in Asked::ALL {
+            Question::is_ruled(&rules, asked.key(), asked.possible())?;
+        }
         Ok(Self { gateway: kit.get::<Gateway>()?, rules, remakes: config.remakes })
     }
 
@@ -103,12 +106,12 @@ impl Stage for Production {
                 if job.remake < self.remakes {
                     return Ok(Turn::Done(Outcome::Defective { next: job.remake + 1, made }));
                 }
-                let question = Asked::RemakesUsedUp.question(code);
+                let question = Asked::RemakesUsedUp.question(&self.rules, code)?;
                 Ok(Turn::Hold(Hold::open().filing(SectionDraft::of(&made)?).asking(question)))
             }
             Answer::IncomingControlFailed { code, at, .. } => {
                 let made = made(ProductionResult::Defect, None, *at);
-                let question = Asked::IncomingControl.question(code);
+                let question = Asked::IncomingControl.question(&self.rules, code)?;
                 Ok(Turn::Hold(Hold::open().filing(SectionDraft::of(&made)?).asking(question)))
             }
             Answer::CheckAgain => match self.asked(job, file, attempt)? {
@@ -141,7 +144,7 @@ impl Production {
     async fn order(&self, job: &Job, file: &File<Self>, attempt: &Attempt) -> Result<Turn<Self>, Fault> {
         gate::approved(file)?;
         if let Gate::Shut(finding) = gate::paid(file, &self.rules, attempt.today())? {
-            return Ok(Turn::Hold(Hold::open().asking(Asked::Unpaid.question(finding))));
+            return Ok(Turn::Hold(Hold::open().asking(Asked::Unpaid.question(&self.rules, finding)?)));
         }
         card::order(&self.gateway, job, file, attempt).await?;
         let days = self.rules.terms().production_working_days;
@@ -169,7 +172,7 @@ impl Production {
     /// The case is held as it was.
     fn still(&self, job: &Job, file: &File<Self>, attempt: &Attempt) -> Result<Turn<Self>, Fault> {
         if let Some(asked) = self.asked(job, file, attempt)? {
-            return Ok(Turn::Hold(Hold::open().asking(asked.question("asked-before"))));
+            return Ok(Turn::Hold(Hold::open().asking(asked.question(&self.rules, "asked-before")?)));
         }
         let until = match file.case.status.how() {
             Some(How::Held { until: Some(until) }) if *until > attempt.now() => Some(*until),

@@ -1,7 +1,8 @@
 //! What a person of the production centre is asked, and the answers to choose from.
 
 use crate::{Answer, CancelReason};
-use kezek_domain::Role;
+use kezek_domain::Fault;
+use kezek_domain::rules::Rules;
 use kezek_stage::{Choice, Question};
 
 /// The questions of this stage.
@@ -16,24 +17,34 @@ pub enum Asked {
 }
 
 impl Asked {
-    /// The question, with what was found: a label or the centre's code.
-    pub fn question(self, finding: &str) -> Question<Answer> {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Unpaid, Self::IncomingControl, Self::RemakesUsedUp];
+
+    /// The key of its rule.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Unpaid => "production.unpaid",
+            Self::IncomingControl => "production.incoming-control",
+            Self::RemakesUsedUp => "production.remakes-used-up",
+        }
+    }
+
+    /// Every answer that this stage knows for it; the rule says which are offered.
+    pub fn possible(self) -> Vec<Choice<Answer>> {
         let choice = |label: &str, answer| Choice { label: label.to_owned(), answer };
-        let cancel = |reason| choice("cancel", Answer::Cancel { reason });
-        let (key, choices) = match self {
-            Self::Unpaid => {
-                let again = choice("check-again", Answer::CheckAgain);
-                ("production.unpaid", vec![again, cancel(CancelReason::Unpaid)])
-            }
-            Self::IncomingControl => {
-                let remake = choice("remake", Answer::Remake);
-                ("production.incoming-control", vec![remake, cancel(CancelReason::IncomingControl)])
-            }
-            Self::RemakesUsedUp => {
-                let remake = choice("remake", Answer::Remake);
-                ("production.remakes-used-up", vec![remake, cancel(CancelReason::RemakesUsedUp)])
-            }
+        let (go_on, reason) = match self {
+            Self::Unpaid => (choice("check-again", Answer::CheckAgain), CancelReason::Unpaid),
+            Self::IncomingControl => (choice("remake", Answer::Remake), CancelReason::IncomingControl),
+            Self::RemakesUsedUp => (choice("remake", Answer::Remake), CancelReason::RemakesUsedUp),
         };
-        Question { key: key.to_owned(), role: Role::Production, finding: finding.to_owned(), choices }
+        vec![go_on, choice("cancel", Answer::Cancel { reason })]
+    }
+
+    /// The question as its rule says, with what was found: a label or the centre's code.
+    ///
+    /// # Errors
+    /// As [`Question::by_rule`].
+    pub fn question(self, rules: &Rules, finding: &str) -> Result<Question<Answer>, Fault> {
+        Question::by_rule(rules, self.key(), finding, self.possible(), false)
     }
 }

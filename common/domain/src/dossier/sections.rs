@@ -1,7 +1,7 @@
 //! The sections that stages write.
 
 use super::{Filed, Section};
-use crate::ids::Coupon;
+use crate::ids::{CaseId, Coupon};
 use crate::iin::Sex;
 use crate::label::labelled;
 use crate::money::Tiyn;
@@ -35,6 +35,7 @@ filed!(
     Handover,
     Refund,
     Questions,
+    Review,
 );
 
 masked!(Identity, Document, Exemption, Decision);
@@ -344,4 +345,15 @@ pub struct AskedQuestion {
     pub answered_by: Option<String>,
     /// When it was answered.
     pub answered_at: Option<Timestamp>,
+}
+
+/// Why this case was opened: an automated refusal of another one is to be looked at by a human.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Review {
+    /// The case that was refused; it stays closed.
+    pub of: CaseId,
+    /// Why it was refused: the code of a refusal.
+    pub refusal: String,
+    /// When the review was asked for, in business time.
+    pub asked_at: Timestamp,
 }

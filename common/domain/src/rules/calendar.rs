@@ -28,8 +28,7 @@ struct Year {
     off: BTreeSet<Date>,
     working: BTreeSet<Date>,
     source: String,
-    #[serde(rename = "confidence")]
-    _confidence: String,
+    confidence: String,
 }
 
 impl Calendar {
@@ -61,6 +60,12 @@ impl Calendar {
     #[must_use]
     pub fn source(&self, year: i16) -> Option<&str> {
         self.of(year).map(|year| year.source.as_str())
+    }
+
+    /// How sure a year's days are; `None` for a year that is not written down.
+    #[must_use]
+    pub fn confidence(&self, year: i16) -> Option<&str> {
+        self.of(year).map(|year| year.confidence.as_str())
     }
 
     /// Whether a day is a working day, as far as is known.
@@ -101,6 +106,19 @@ impl Calendar {
             }
         }
         due
+    }
+
+    /// How many of the days after `from`, up to and with `to`, are working days.
+    #[must_use]
+    pub fn working_days_between(&self, from: Date, to: Date) -> u32 {
+        let mut days = 0;
+        let mut day = from;
+        while day < to {
+            let Ok(next) = day.tomorrow() else { break };
+            day = next;
+            days += u32::from(self.is_working(day));
+        }
+        days
     }
 
     fn of(&self, year: i16) -> Option<&Year> {

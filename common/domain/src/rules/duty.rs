@@ -103,8 +103,7 @@ struct Rounding {
     from: Date,
     to: Option<Date>,
     rule: RoundingRule,
-    #[serde(rename = "citation")]
-    _citation: String,
+    citation: String,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -194,6 +193,23 @@ impl DutyTable {
         };
         let mrp = mrp.map_or(Tiyn::ZERO, |mrp| Tiyn(mrp.tiyn));
         Ok(Duty { outcome, mrp, legal_basis: rate.citation.clone(), citation })
+    }
+
+    /// The period of the rate that counts on a day.
+    pub(super) fn period(&self, service: &Service, reason: Reason, on: Date) -> Option<(Date, Option<Date>)> {
+        let rate =
+            self.rate.iter().find(|r| r.service == *service && r.reason == reason && period::covers(r.from, r.to, on));
+        rate.map(|rate| (rate.from, rate.to))
+    }
+
+    /// The rule of rounding on a day, and where it is said.
+    pub(super) fn rounding(&self, on: Date) -> Option<(&'static str, &str)> {
+        let rule = self.rounding.iter().find(|r| period::covers(r.from, r.to, on))?;
+        let word = match rule.rule {
+            RoundingRule::None => "none: tiyn are kept",
+            RoundingRule::WholeTenge => "to whole tenge, half a tenge rounds up",
+        };
+        Some((word, &rule.citation))
     }
 
     pub(super) fn between(

@@ -93,6 +93,12 @@ impl Exemptions {
         self.basis.iter().find(|b| period::covers(b.from, b.to, on)).map(|b| b.citation.as_str())
     }
 
+    /// Every status code that is mapped on a day, with its ground; `None` gives no privilege.
+    pub(super) fn mapped(&self, on: Date) -> Vec<(&str, Option<&str>)> {
+        let rows = self.mapping.iter().filter(|row| period::covers(row.from, row.to, on));
+        rows.map(|row| (row.status.as_str(), row.ground.as_deref())).collect()
+    }
+
     pub(super) fn mapping(&self, status: &str, on: Date) -> Mapping<'_> {
         let row = self.mapping.iter().find(|row| row.status == status && period::covers(row.from, row.to, on));
         match row {

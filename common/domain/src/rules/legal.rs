@@ -1,6 +1,6 @@
 //! On what a service rests (A0.3), and the window of days in which it may be asked for (A7).
 
-use super::period;
+use super::{Extension, period};
 use crate::label::labelled;
 use crate::name::Service;
 use jiff::civil::Date;
@@ -92,6 +92,31 @@ impl Legal {
             Some(_) => Ok(()),
             None => Err("no window for id-card-renewal".to_owned()),
         }
+    }
+
+    /// Adds a period that an operator has entered.
+    pub(super) fn extend(&mut self, extension: &Extension) -> Result<(), String> {
+        let service = &extension.service;
+        if self.basis.iter().all(|basis| basis.service != *service) {
+            return Err(format!("service {service} rests on no act that could be extended"));
+        }
+        let [first, second] = &extension.signers;
+        self.basis.push(LegalBasis {
+            service: service.clone(),
+            from: extension.from,
+            to: Some(extension.to),
+            act: extension.act.clone(),
+            citation: extension.citation.clone(),
+            confidence: format!("an operator's file, signed by {first} and {second}: {}", extension.reason),
+        });
+        self.check()
+    }
+
+    /// Every period of a service, in time.
+    pub(super) fn periods(&self, service: &Service) -> Vec<&LegalBasis> {
+        let mut all: Vec<_> = self.basis.iter().filter(|basis| basis.service == *service).collect();
+        all.sort_by_key(|basis| basis.from);
+        all
     }
 
     pub(super) fn basis(&self, service: &Service, filed: Date) -> Option<&LegalBasis> {

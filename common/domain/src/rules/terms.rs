@@ -1,9 +1,10 @@
 //! How long each step may take.
 
-use super::time::{almaty_date, almaty_day_end};
+use super::time::{almaty_date, almaty_day_end, almaty_day_start};
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Terms of the steps. The day of the beginning is never counted.
@@ -14,6 +15,8 @@ pub struct Terms {
     _version: Date,
     /// Calendar days to pay (A3.15); ours.
     pub payment_days: u32,
+    /// Calendar days before an unpaid order lapses on which the applicant is reminded (A3.15); ours.
+    pub payment_reminder_days: u32,
     /// Working days for the reviewer (A11a); ours.
     pub review_working_days: u32,
     /// Working days for the production centre (A3.18); ours.
@@ -24,6 +27,8 @@ pub struct Terms {
     pub question_working_days: u32,
     /// Working days from application to card.
     pub total_working_days: u32,
+    /// With so many working days of the whole term left, or fewer, a case is warned of (A4.2); ours.
+    pub warning_working_days: u32,
     /// Years in which the refund may be claimed (A11c).
     pub refund_claim_years: u32,
     /// Working days in which the tax authority pays (A11c).
@@ -32,32 +37,65 @@ pub struct Terms {
     pub outage_minutes: u32,
     /// Minutes a consent is used where it does not say (A3.1); ours.
     pub consent_minutes: u32,
+    why: BTreeMap<String, String>,
 }
 
 impl Terms {
     pub(super) fn check(&self) -> Result<(), String> {
-        let all = [
+        let all = self.entries();
+        if let Some((name, value)) = all.iter().find(|(_, value)| !(1..=3650).contains(value)) {
+            return Err(format!("{name} is {value}, must be from 1 to 3650"));
+        }
+        if let Some((name, _)) = all.iter().find(|(name, _)| self.why(name).is_none_or(str::is_empty)) {
+            return Err(format!("why.{name} is missing: a term says where it comes from"));
+        }
+        if let Some(unknown) = self.why.keys().find(|key| all.iter().all(|(name, _)| name != key)) {
+            return Err(format!("why.{unknown} explains no term"));
+        }
+        if self.payment_reminder_days >= self.payment_days {
+            return Err("payment_reminder_days must be below payment_days".to_owned());
+        }
+        if self.warning_working_days >= self.total_working_days {
+            return Err("warning_working_days must be below total_working_days".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Every term by its name.
+    #[must_use]
+    pub const fn entries(&self) -> [(&'static str, u32); 12] {
+        [
             ("payment_days", self.payment_days),
+            ("payment_reminder_days", self.payment_reminder_days),
             ("review_working_days", self.review_working_days),
             ("production_working_days", self.production_working_days),
             ("issuance_days", self.issuance_days),
             ("question_working_days", self.question_working_days),
             ("total_working_days", self.total_working_days),
+            ("warning_working_days", self.warning_working_days),
             ("refund_claim_years", self.refund_claim_years),
             ("refund_pay_working_days", self.refund_pay_working_days),
             ("outage_minutes", self.outage_minutes),
             ("consent_minutes", self.consent_minutes),
-        ];
-        match all.iter().find(|(_, value)| !(1..=3650).contains(value)) {
-            Some((name, value)) => Err(format!("{name} is {value}, must be from 1 to 3650")),
-            None => Ok(()),
-        }
+        ]
+    }
+
+    /// Where a term comes from.
+    #[must_use]
+    pub fn why(&self, name: &str) -> Option<&str> {
+        self.why.get(name).map(String::as_str)
     }
 
     /// Until when a payment ordered at an instant is taken: the end of the last Almaty day of the term.
     #[must_use]
     pub fn payment_until(&self, ordered: Timestamp) -> Timestamp {
         almaty_day_end(almaty_date(ordered).saturating_add(i64::from(self.payment_days).days()))
+    }
+
+    /// When the applicant is reminded of an order that lapses at `until` (A3.15).
+    #[must_use]
+    pub fn reminded_at(&self, until: Timestamp) -> Timestamp {
+        almaty_day_start(almaty_date(until).saturating_sub(i64::from(self.payment_reminder_days).days()))
     }
 
     /// Until when a ready card waits before an operator is asked.
@@ -96,6 +134,22 @@ mod tests {
         let until = Rules::built_in().terms().payment_until("2025-09-02T10:00:00+05:00".parse()?);
         assert_eq!(until, "2025-09-06T00:00:00+05:00".parse()?);
         Ok(())
+    }
+
+    #[test]
+    fn a3_15_the_reminder_comes_a_day_before_the_order_lapses() -> Result<(), jiff::Error> {
+        let terms = Rules::built_in().terms();
+        let until = terms.payment_until("2025-09-02T10:00:00+05:00".parse()?);
+        assert_eq!(terms.reminded_at(until), "2025-09-05T00:00:00+05:00".parse()?);
+        Ok(())
+    }
+
+    #[test]
+    fn every_term_says_where_it_comes_from() {
+        let terms = Rules::built_in().terms();
+        for (name, _) in terms.entries() {
+            assert!(terms.why(name).is_some_and(|why| !why.is_empty()), "{name}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use anyhow::Result;
 use axum::Router;
 use kezek::doors::questions;
 use kezek::{pipeline, services};
-use kezek_domain::System;
+use kezek_domain::{Rules, System};
 use kezek_gateway::eds::CmsVerifier;
 use kezek_gateway::{Gateway, GatewayConfig};
 use kezek_runtime::{DoorKit, Engine, Limits, Metrics, Parts, Room, answers, clock_round, reads};
@@ -106,7 +106,12 @@ impl Process {
             .zip(&rooms)
             .filter_map(|(line, room)| line.routes(&**room, &desk))
             .fold(Router::new(), Router::merge)
-            .merge(questions::routes(&pipeline::names(), Arc::clone(&desk.answers), Arc::clone(&desk.reads)));
+            .merge(questions::routes(
+                &pipeline::names(),
+                Arc::clone(&desk.answers),
+                Arc::clone(&desk.reads),
+                Arc::new(Rules::built_in().clone()),
+            ));
         Ok(Self { engine, rooms, answers: desk.answers, doors })
     }
 }

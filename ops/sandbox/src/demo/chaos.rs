@@ -109,6 +109,7 @@ async fn carry_through(chaos: Chaos, stop: CancellationToken) -> anyhow::Result<
         processes: 2,
         kill_workers: chaos.kills,
         lose_answers: true,
+        extend: false,
         kezek: chaos.kezek,
         folder: chaos.folder,
     };

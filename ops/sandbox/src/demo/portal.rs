@@ -30,14 +30,15 @@ pub struct Portal {
     world: Arc<World>,
     doors: Arc<Doors>,
     token: String,
+    open: bool,
     answered: AtomicUsize,
 }
 
 impl Portal {
-    /// A portal with its token.
+    /// A portal with its token; `open`: whether the service can be asked for on that day at all.
     #[must_use]
-    pub fn new(world: Arc<World>, doors: Arc<Doors>, token: String) -> Self {
-        Self { world, doors, token, answered: AtomicUsize::new(0) }
+    pub fn new(world: Arc<World>, doors: Arc<Doors>, token: String, open: bool) -> Self {
+        Self { world, doors, token, open, answered: AtomicUsize::new(0) }
     }
 
     /// How many people have heard an answer.
@@ -83,7 +84,7 @@ impl Portal {
 
     async fn apply(&self, person: &Person) -> anyhow::Result<Answer> {
         let mut consent = self.world.people.consent(&person.iin, self.world.clock.now());
-        if asks_first(person) {
+        if asks_first(person, self.open) {
             let told = self.begin(person).await?;
             match told["verdict"].as_str() {
                 Some("may-apply") => consent = granted(&told).unwrap_or(consent),
@@ -155,8 +156,9 @@ impl Portal {
 
 /// Whether this person's portal asks at `begin`: where that would refuse, every second portal skips it, so that the
 /// case itself must be turned down.
-fn asks_first(person: &Person) -> bool {
-    match person.plan.outlook(kezek_domain::Tiyn::ZERO).end {
+fn asks_first(person: &Person, open: bool) -> bool {
+    let outlook = if open { person.plan.outlook(kezek_domain::Tiyn::ZERO) } else { Plan::outlook_closed() };
+    match outlook.end {
         Expected::RefusedAtDoor { .. } => person.index.is_multiple_of(2),
         Expected::TurnedDown { .. } | Expected::Closed(_) => true,
     }

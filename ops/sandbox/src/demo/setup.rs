@@ -8,11 +8,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use futures_util::StreamExt as _;
-use kezek_domain::{Iin, IinProfile, Region};
+use jiff::ToSpan as _;
+use jiff::civil::Date;
+use kezek_domain::{Iin, IinProfile, Region, Rules, Service};
 use serde_json::json;
 
 use super::shell::Kezek;
 use crate::population::Population;
+use crate::signer::{Authority, KeyKind};
 
 /// The sender's name that the sandbox gives in the messages of the asynchronous channel.
 pub const SENDER: &str = "demo-gateway";
@@ -84,6 +87,48 @@ pub fn free_addresses(count: usize) -> anyhow::Result<Vec<SocketAddr>> {
     held.iter().map(|listener| Ok(listener.local_addr()?)).collect()
 }
 
+/// The file that extends the legal basis, in the folder of a run.
+const EXTENSION: &str = "extension.toml";
+/// The persons of the Committee.
+const COMMITTEE: [&str; 2] = ["demo-committee", "demo-committee-2"];
+
+/// Writes a file that extends the legal basis over the day, signed by both persons of the Committee (A0.3).
+///
+/// # Errors
+/// Where the binary refuses it, or it does not reach the day.
+pub async fn extend(
+    folder: &Folder,
+    kezek: &Kezek,
+    accounts: &Accounts,
+    authority: &Authority,
+    day: Date,
+) -> anyhow::Result<()> {
+    let last = Rules::built_in().in_force(&Service::ID_CARD_RENEWAL, day);
+    let ends = last.lines.iter().filter(|line| line.topic == "legal-basis").filter_map(|line| line.to).max();
+    let from = ends.and_then(|end| end.tomorrow().ok()).context("the legal basis has no end to extend")?;
+    let to = day.max(from).checked_add(1.year())?;
+    anyhow::ensure!(last.open || day >= from, "--extend: {day} lies before the first day that an extension can cover");
+    let file = folder.file(EXTENSION);
+    let (from, to) = (from.to_string(), to.to_string());
+    let path = file.to_string_lossy();
+    let mut arguments = vec!["rules", "extend", &path, "--from", &from, "--to", &to];
+    arguments.extend(["--act", "demo act, no real one", "--citation", "demo", "--reason", "made for a demonstration"]);
+    for name in COMMITTEE {
+        arguments.extend(["--signer", name]);
+    }
+    kezek.must(&arguments, None).await?;
+    let bytes = fs::read(&file)?;
+    for name in COMMITTEE {
+        let account = accounts.list.iter().find(|account| account.name == name);
+        let iin = account.and_then(|account| account.iin.as_ref()).context("nobody is behind the account")?;
+        let signature = authority.signer(iin, KeyKind::Officer)?.sign_detached(&bytes)?;
+        fs::write(folder.file(&format!("{EXTENSION}.{name}.p7s")), signature)?;
+    }
+    let told = kezek.run(&["rules", "check"], None).await?;
+    eprintln!("{}", told.out.trim());
+    Ok(())
+}
+
 /// Writes keys and configuration; gives the binary with them.
 ///
 /// # Errors
@@ -94,15 +139,18 @@ pub async fn configure(
     gateway: SocketAddr,
     authority: &[u8],
     password: &str,
+    extend: bool,
 ) -> anyhow::Result<Kezek> {
     let bare = Kezek { binary: binary.to_owned(), config: None, env: Vec::new() };
     let keys = folder.file("keys.toml");
     bare.must(&["keys", "new", &keys.to_string_lossy()], None).await?;
     let pem = folder.write("authority.pem", &String::from_utf8_lossy(authority))?;
+    let extension = if extend { folder.file(EXTENSION) } else { PathBuf::new() };
     let text = format!(
         r#"# The configuration of one demonstration; addresses of database and broker come from the environment.
 [rules]
 profile = "demo"
+extension_file = {extension:?}
 
 [gateway]
 url = "http://{gateway}/sync"
@@ -162,11 +210,13 @@ impl Accounts {
         let mut want = |name: String, role: &'static str, region: Option<Region>, iin: Option<Iin>| {
             wanted.push(Account { name, role, region, iin, token: String::new() });
         };
-        for (name, role) in [("demo-portal", "portal"), ("demo-committee", "committee"), ("demo-centre", "production")]
-        {
+        let mut numbers = officers_numbers();
+        for (name, role) in [("demo-portal", "portal"), ("demo-centre", "production")] {
             want(name.to_owned(), role, None, None);
         }
-        let mut numbers = officers_numbers();
+        for name in COMMITTEE {
+            want(name.to_owned(), "committee", None, Some(numbers.next().context("no more numbers for officers")?));
+        }
         for region in Region::all() {
             if people.people().iter().all(|person| person.region != region) {
                 continue;
@@ -182,7 +232,7 @@ impl Accounts {
         Ok(Self { list: list.into_iter().collect::<Result<_, _>>()? })
     }
 
-    /// The token of the only account of a role.
+    /// The token of the first account of a role.
     #[must_use]
     pub fn token_of(&self, role: &str) -> Option<&str> {
         self.list.iter().find(|account| account.role == role).map(|account| account.token.as_str())

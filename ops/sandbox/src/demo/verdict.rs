@@ -19,6 +19,7 @@ impl Town {
         let asked = self.sandbox.world.ledger().clone();
         Ok(Evidence {
             as_of: self.demo.as_of,
+            open: self.open,
             sent,
             cases: evidence::cases(&self.view.pool).await?,
             book: evidence::book(&self.view.pool).await?,
@@ -70,6 +71,8 @@ impl Town {
         let mut told = json!({
             "applications": self.demo.applications,
             "as_of": self.demo.as_of,
+            "open": self.open,
+            "extended": self.demo.extend,
             "seed": self.demo.seed,
             "processes": self.demo.processes,
             "seconds": (seconds * 10.0).round() / 10.0,

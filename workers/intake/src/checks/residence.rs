@@ -25,6 +25,16 @@ pub fn judge(record: &PersonRecord, filed: Date) -> Verdict {
     }
 }
 
+/// Whether the register's code of the region is mapped to a unit of the Republic. It routes nothing, but an address
+/// that nobody can place is for a human.
+#[must_use]
+pub fn known_region(record: &PersonRecord) -> Verdict {
+    match region(record) {
+        Some(_) => Verdict::Passed("region-known"),
+        None => Verdict::Unsure(Doubt::RegionUnmapped, "region-unmapped"),
+    }
+}
+
 /// The region of the registration, where the register's own code is mapped. It routes nothing: the applicant
 /// chooses the region (A10).
 #[must_use]
@@ -61,5 +71,14 @@ mod tests {
     fn a3_6_a_kind_that_nobody_mapped_is_for_a_human() {
         let verdict = with(|a| a.kind = AddressKind::Unknown("9".to_owned()));
         assert_eq!(verdict, Verdict::Unsure(Doubt::RegistrationKindUnknown, "kind-unknown"));
+    }
+
+    #[test]
+    fn a3_6_a_region_that_nobody_mapped_is_for_a_human() {
+        assert_eq!(known_region(&record()), Verdict::Passed("region-known"));
+        let mut elsewhere = record();
+        elsewhere.address.as_mut().unwrap().region = "1907".to_owned();
+        assert_eq!(known_region(&elsewhere), Verdict::Unsure(Doubt::RegionUnmapped, "region-unmapped"));
+        assert_eq!(region(&elsewhere), None);
     }
 }

@@ -2,9 +2,9 @@
 
 use super::Told as _;
 use crate::config::{Config, needed, read_keys};
-use crate::{pipeline, services};
+use crate::{pipeline, rulebook, services};
 use anyhow::{Context as _, Result, bail};
-use kezek_domain::System;
+use kezek_domain::{Rules, System};
 use kezek_gateway::Gateway;
 use kezek_gateway::eds::CmsVerifier;
 use kezek_runtime::{Engine, Metrics, Parts};
@@ -33,7 +33,8 @@ pub async fn engine(config: &Config) -> Result<Engine> {
         // acts of the operator do not read through the console
         Err(_) => pool.clone(),
     };
-    let engine = assemble(config, pool, console)?;
+    let rules = rulebook::read(config, &pool).await?;
+    let engine = assemble(config, &rules, pool, console)?;
     engine.clock().set_offset_ms(clock::offset_ms(engine.pool()).await.told("reading the business clock")?);
     Ok(engine)
 }
@@ -42,32 +43,38 @@ pub async fn engine(config: &Config) -> Result<Engine> {
 ///
 /// # Errors
 /// A flow that cannot carry a case, keys that cannot be read, no address of the broker.
-pub fn assemble(config: &Config, pool: PgPool, console: PgPool) -> Result<Engine> {
+pub fn assemble(config: &Config, rules: &Rules, pool: PgPool, console: PgPool) -> Result<Engine> {
     let systems: Vec<_> = System::ALL.iter().map(|s| s.label()).collect();
-    Ok(Engine::new(Parts {
-        pool,
-        console,
-        amqp: needed("broker.amqp_url", &config.broker.amqp_url)?.to_owned(),
-        keyring: read_keys(&config.keys.file)?,
-        clock: Clock::system(),
-        ids: Ids::real(),
-        flows: services::all()?,
-        stages: pipeline::shapes(),
-        side_stage: pipeline::tells(),
-        metrics: Metrics::new(&pipeline::names(), &systems).context("metrics")?,
-        limits: config.engine.clone(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-    }))
+    Ok(Engine::under(
+        rules,
+        Parts {
+            pool,
+            console,
+            amqp: needed("broker.amqp_url", &config.broker.amqp_url)?.to_owned(),
+            keyring: read_keys(&config.keys.file)?,
+            clock: Clock::system(),
+            ids: Ids::real(),
+            flows: services::all()?,
+            stages: pipeline::shapes(),
+            side_stage: pipeline::tells(),
+            metrics: Metrics::new(&pipeline::names(), &systems).context("metrics")?,
+            limits: config.engine.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        },
+    ))
 }
 
-/// What the stages are opened with: the gateway and the verifier of signatures.
+/// What the stages are opened with: the rules, the gateway and the verifier of signatures.
 ///
 /// # Errors
 /// The key that cannot be used.
-pub fn kit(config: &Config, engine: &Engine) -> Result<Kit, ConfigError> {
+pub fn kit(config: &Config, rules: Arc<Rules>, engine: &Engine) -> Result<Kit, ConfigError> {
     let gateway =
         Gateway::new(config.gateway.clone()).map_err(|p| ConfigError::at(format!("gateway.{}", p.key), p.what))?;
-    Ok(Kit::new(engine.clock().clone(), engine.ids().clone()).with(Arc::new(gateway)).with(Arc::new(verifier(config)?)))
+    Ok(Kit::new(engine.clock().clone(), engine.ids().clone())
+        .with(rules)
+        .with(Arc::new(gateway))
+        .with(Arc::new(verifier(config)?)))
 }
 
 /// The verifier of signatures.

@@ -9,10 +9,10 @@ use crate::doors::auth::Gate;
 use crate::doors::health::Process;
 use crate::doors::server::{Bounds, router, serve};
 use crate::doors::{gateway, questions};
-use crate::pipeline;
+use crate::{pipeline, rulebook};
 use anyhow::{Context as _, Result, bail};
 use axum::Router;
-use kezek_domain::IinProfile;
+use kezek_domain::{IinProfile, Rules};
 use kezek_runtime::{DoorKit, Engine, Line, Room, Waits, answers, clock_round, housekeeping, reads};
 use kezek_stage::{ConfigError, Kit};
 use kezek_store::checks::{Asked, Journals, check};
@@ -75,13 +75,14 @@ pub async fn run(config: Config, args: Run) -> Result<Exit> {
         bail!("the database lacks {} migration(s), first {}: run `kezek migrate`", todo.len(), todo[0]);
     }
     open::same_profile(&config, &pool).await?;
-    let engine = open::assemble(&config, pool, console)?;
+    let rules = Arc::new(rulebook::read(&config, &pool).await?);
+    let engine = open::assemble(&config, &rules, pool, console)?;
     clock_round(engine.clone()).await.told("reading the business clock")?;
 
-    let kit = open::kit(&config, &engine)?;
+    let kit = open::kit(&config, Arc::clone(&rules), &engine)?;
     let rooms = rooms(&config, &chosen, &kit, &engine)?;
     let running: Arc<[&'static str]> = chosen.lines.iter().map(|l| l.name()).collect();
-    let doors = if chosen.doors { mounted(&config, &rooms, &engine) } else { Router::new() };
+    let doors = if chosen.doors { mounted(&config, &rules, &rooms, &engine) } else { Router::new() };
     let profile = if config.rules.profile.is_play() { IinProfile::Demo } else { IinProfile::Citizen };
     let gate = Gate::new(engine.clone(), profile, Duration::from_secs(config.doors.token_seconds));
     let process = Process { engine: engine.clone(), running: Arc::clone(&running), stop: stop.clone() };
@@ -96,7 +97,7 @@ pub async fn run(config: Config, args: Run) -> Result<Exit> {
         tasks.spawn(counting(engine.clone(), config.clone(), stop.clone()));
     }
     tracing::info!(version = env!("CARGO_PKG_VERSION"), stages = running.join(","), doors = chosen.doors,
-        profile = config.rules.profile.label(), %address, "kezek runs");
+        profile = config.rules.profile.label(), rules = rules.version(), %address, "kezek runs");
 
     let at_work: Vec<_> = rooms
         .iter()
@@ -204,7 +205,7 @@ fn rooms(config: &Config, chosen: &Chosen, kit: &Kit, engine: &Engine) -> Result
         .collect()
 }
 
-fn mounted(config: &Config, rooms: &[Arc<dyn Room>], engine: &Engine) -> Router {
+fn mounted(config: &Config, rules: &Arc<Rules>, rooms: &[Arc<dyn Room>], engine: &Engine) -> Router {
     let kit = DoorKit { reads: reads(engine), answers: answers(engine, rooms), engine: engine.clone() };
     let stages = pipeline::STAGES.iter().filter_map(|line| {
         let room = rooms.iter().find(|r| r.name() == line.name())?;
@@ -212,7 +213,12 @@ fn mounted(config: &Config, rooms: &[Arc<dyn Room>], engine: &Engine) -> Router 
     });
     stages
         .fold(Router::new(), Router::merge)
-        .merge(questions::routes(&pipeline::names(), Arc::clone(&kit.answers), Arc::clone(&kit.reads)))
+        .merge(questions::routes(
+            &pipeline::names(),
+            Arc::clone(&kit.answers),
+            Arc::clone(&kit.reads),
+            Arc::clone(rules),
+        ))
         .merge(gateway::routes(Arc::clone(&kit.answers), engine.keyring().clone(), config.callback.clone()))
 }
 

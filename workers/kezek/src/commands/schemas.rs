@@ -107,6 +107,7 @@ pub fn sections() -> Vec<(&'static str, u32, Value)> {
         one::<dossier::Handover>(),
         one::<dossier::Refund>(),
         one::<dossier::Questions>(),
+        one::<dossier::Review>(),
     ]
 }
 

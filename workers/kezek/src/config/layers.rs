@@ -21,6 +21,7 @@ pub const ENVIRONMENT: &[(&str, &str)] = &[
     ("KEZEK_AMQP_URL", "broker.amqp_url"),
     ("KEZEK_RABBITMQ_API_URL", "broker.api_url"),
     ("KEZEK_PROFILE", "rules.profile"),
+    ("KEZEK_RULES_EXTENSION", "rules.extension_file"),
     ("KEZEK_GATEWAY_URL", "gateway.url"),
     ("KEZEK_GATEWAY_ASYNC_URL", "gateway.async_url"),
     ("KEZEK_GATEWAY_PASSWORD", "gateway.password"),

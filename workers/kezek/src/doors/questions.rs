@@ -10,6 +10,7 @@ use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use jiff::Timestamp;
+use kezek_domain::rules::{QuestionRule, Rules, Words};
 use kezek_domain::{CaseId, Coupon, Receipt, Region, Ticket};
 use kezek_stage::{Answers, Body, Caller, CaseOf, Decision, DoorError, Fault, Question, Reads};
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,7 @@ struct Desk {
     stages: Arc<[&'static str]>,
     answers: Arc<dyn Answers>,
     reads: Arc<dyn Reads>,
+    rules: Arc<Rules>,
 }
 
 impl Desk {
@@ -37,12 +39,13 @@ impl Desk {
     }
 }
 
-/// The routes, for the stages of the pipeline.
-pub fn routes(stages: &[&'static str], answers: Arc<dyn Answers>, reads: Arc<dyn Reads>) -> Router {
+/// The routes, for the stages of the pipeline; the rules say a question in words.
+pub fn routes(stages: &[&'static str], answers: Arc<dyn Answers>, reads: Arc<dyn Reads>, rules: Arc<Rules>) -> Router {
     Router::new().route("/v1/questions", get(list)).route("/v1/questions/{case}", post(choose)).with_state(Desk {
         stages: stages.into(),
         answers,
         reads,
+        rules,
     })
 }
 
@@ -66,6 +69,10 @@ struct Asked {
     question: String,
     finding: String,
     choices: Vec<String>,
+    /// In words; nothing for a question whose rule was taken away since it was asked.
+    text: Option<Words>,
+    /// What each choice means, in the order of `choices`.
+    meanings: Vec<Option<Words>>,
 }
 
 async fn list(
@@ -81,7 +88,10 @@ async fn list(
         if question.role != caller.role {
             continue;
         }
+        let rules = desk.rules.questions();
         asked.push(Asked {
+            text: rules.find(&question.key).map(QuestionRule::words),
+            meanings: question.choices.iter().map(|c| rules.choice(&c.label).cloned()).collect(),
             case: case.case.id,
             receipt: case.case.receipt,
             coupon: case.case.coupon,
@@ -184,12 +194,12 @@ mod tests {
             purse: Purse::default(),
         };
         let question = Question {
-            key: "status-unknown".to_owned(),
+            key: "exemption.sik-status-unmapped".to_owned(),
             role: Role::Head,
             finding: "not-mapped".to_owned(),
             choices: vec![
                 Choice { label: "exempt".to_owned(), answer: json!("yes") },
-                Choice { label: "payable".to_owned(), answer: json!("no") },
+                Choice { label: "pay".to_owned(), answer: json!("no") },
             ],
         };
         let mut held = HeldCase::new(head, paper::filed_at());
@@ -201,14 +211,17 @@ mod tests {
     async fn a_question_is_answered_by_its_role_from_its_list_with_a_reason() {
         let counter = Counter::default();
         counter.put(held());
-        let doors = routes(&["intake", "exemption"], Arc::new(counter.clone()), Arc::new(counter.clone()));
+        let rules = Arc::new(Rules::built_in().clone());
+        let doors = routes(&["intake", "exemption"], Arc::new(counter.clone()), Arc::new(counter.clone()), rules);
         let head = officer(Role::Head, paper::region(), None);
         let reviewer = officer(Role::Reviewer, paper::region(), None);
 
         let (_, none) = ask(&doors, &reviewer, "GET", "/v1/questions?stage=exemption", None).await;
         assert_eq!(none["questions"].as_array().map(Vec::len), Some(0));
         let (status, listed) = ask(&doors, &head, "GET", "/v1/questions?stage=exemption", None).await;
-        assert_eq!((status, listed["questions"][0]["choices"].clone()), (StatusCode::OK, json!(["exempt", "payable"])));
+        assert_eq!((status, listed["questions"][0]["choices"].clone()), (StatusCode::OK, json!(["exempt", "pay"])));
+        assert!(listed["questions"][0]["text"]["kk"].as_str().is_some_and(|text| text.contains("Әлеуметтік")));
+        assert_eq!(listed["questions"][0]["meanings"][1]["en"], "The duty is due");
         assert_eq!(ask(&doors, &head, "GET", "/v1/questions?stage=nowhere", None).await.0, StatusCode::NOT_FOUND);
 
         let path = format!("/v1/questions/{}", held().head.id);

@@ -7,11 +7,12 @@ use kezek_domain::Purse;
 
 use super::material::{Answer, CaseLine, Evidence, Sent};
 use crate::ledger::{CardResult, Ledger};
-use crate::plan::{Expected, Outlook};
+use crate::plan::{Expected, Outlook, Plan};
 
 /// What is known of each application's end, on both sides.
 pub(super) struct Ends<'e> {
     as_of: Date,
+    open: bool,
     cases: HashMap<&'e str, &'e CaseLine>,
     asked: &'e Ledger,
 }
@@ -19,12 +20,13 @@ pub(super) struct Ends<'e> {
 impl<'e> Ends<'e> {
     pub(super) fn of(evidence: &'e Evidence) -> Self {
         let cases = evidence.cases.iter().map(|case| (case.receipt.as_str(), case)).collect();
-        Self { as_of: evidence.as_of, cases, asked: &evidence.asked }
+        Self { as_of: evidence.as_of, open: evidence.open, cases, asked: &evidence.asked }
     }
 
     /// Whether the application ended as planned; what came instead where it did not.
     pub(super) fn of_sent(&self, sent: &Sent) -> Result<(), String> {
-        let outlook = sent.plan.outlook(crate::plan::duty_on(self.as_of));
+        let outlook =
+            if self.open { sent.plan.outlook(crate::plan::duty_on(self.as_of)) } else { Plan::outlook_closed() };
         match &sent.answer {
             Answer::RefusedAtBegin(code) => match outlook.end {
                 Expected::RefusedAtDoor { refusal, .. } if refusal.code() == code => Ok(()),

@@ -98,6 +98,8 @@ impl NoticeLine {
 pub struct Evidence {
     /// The first day of the business clock.
     pub as_of: Date,
+    /// Whether an act lets the service be asked for on that day (A0.3).
+    pub open: bool,
     /// The sender's own list.
     pub sent: Vec<Sent>,
     /// All cases.

@@ -119,6 +119,7 @@ fn sound() -> Evidence {
     let accepted = |plan, receipt: &str| Sent { plan, answer: Answer::Accepted(receipt.to_owned()) };
     Evidence {
         as_of: date(2025, 9, 2),
+        open: true,
         sent: vec![
             accepted(Plan::Issued, "R-1"),
             accepted(Plan::CancelledForPhoto, "R-2"),

@@ -145,6 +145,8 @@ pub fn schemas() -> Value {
             "case": case, "receipt": text("Ours."), "coupon": maybe(text("RP DRN's.")), "region": region,
             "since": instant("Since when it waits."), "until": maybe(instant("Until when.")), "ticket": ticket,
             "question": text("Its key."), "finding": text("What was found."), "choices": { "type": "array", "items": { "type": "string" } },
+            "text": { "type": ["object", "null"], "description": "The question in kk, ru and en." },
+            "meanings": { "type": "array", "items": { "type": ["object", "null"] }, "description": "What each choice means, in kk, ru and en, in the order of choices." },
         })) } })),
         "Choose": closed(json!({
             "stage": text("The stage that asks."), "ticket": ticket, "choice": text("One of the question's choices."),

@@ -61,6 +61,7 @@ fn restored() -> (Evidence, Vec<Listed>) {
         listed("ended-outside", &format!("register/{KNOWN}"), Some(KNOWN)),
     ];
     let evidence = Evidence {
+        open: true,
         sent: vec![sent("R-1"), sent("R-2")],
         cases: vec![case],
         notices: vec![told],
