@@ -10,6 +10,8 @@ mod faults;
 mod holding;
 #[path = "engine/journeys.rs"]
 mod journeys;
+#[path = "engine/law.rs"]
+mod law;
 #[path = "engine/lost_future.rs"]
 mod lost_future;
 #[path = "engine/mortal.rs"]

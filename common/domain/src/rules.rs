@@ -14,6 +14,8 @@ mod legal;
 mod notice;
 mod period;
 mod pictures;
+#[cfg(test)]
+mod properties;
 mod questions;
 mod refusal;
 mod terms;
@@ -32,7 +34,7 @@ pub use pictures::{PhotoProfile, Pictures, SignatureProfile};
 pub use questions::{Late, QuestionRule, QuestionRules, Words};
 pub use refusal::Refusal;
 pub use terms::Terms;
-pub use texts::{Text, Texts};
+pub use texts::{Filling, Text, Texts};
 pub use time::{almaty_date, almaty_day_end, almaty_day_start, almaty_time};
 
 pub use crate::dossier::DutyOutcome;

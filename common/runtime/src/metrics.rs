@@ -41,6 +41,10 @@ pub struct Metrics {
     pub connection_blocked: IntGaugeVec,
     pub stage_paused: IntGaugeVec,
     pub invariant: IntGaugeVec,
+    pub pictures_shared: IntCounterVec,
+    pub term_events: IntCounterVec,
+    pub terms: IntGaugeVec,
+    pub outage_seconds: GaugeVec,
     pub calls_seconds: HistogramVec,
 }
 
@@ -109,6 +113,11 @@ impl Metrics {
             &["destination"],
         )?;
         r.register(Box::new(destination.clone()))?;
+        let outage_seconds = GaugeVec::new(
+            Opts::new("kezek_outage_seconds", "How long a system has been out, real time; nothing while it answers"),
+            &["system"],
+        )?;
+        r.register(Box::new(outage_seconds.clone()))?;
         let metrics = Self {
             received: counter("kezek_received_total", "Messages taken from the stage's queues", &["stage"])?,
             settled: counter("kezek_settled_total", "Turns that became true, by outcome", &["stage", "outcome"])?,
@@ -159,6 +168,18 @@ impl Metrics {
                 &["use"],
             )?,
             stage_paused: gauges("kezek_stage_paused", "1 while an operator has paused the stage", &["stage"])?,
+            pictures_shared: counter(
+                "kezek_pictures_shared_total",
+                "Pictures whose very bytes came with another person's application too",
+                &["which"],
+            )?,
+            term_events: counter(
+                "kezek_term_events_total",
+                "Cases warned of, and found overdue, once each",
+                &["event"],
+            )?,
+            terms: gauges("kezek_terms", "Open cases whose term is short or over", &["standing"])?,
+            outage_seconds,
             invariant: gauges("kezek_invariant_violations", "What must be zero at all times", &["invariant"])?,
             calls_seconds: histogram(
                 "kezek_call_seconds",
@@ -187,6 +208,13 @@ impl Metrics {
         for what in ["publish", "consume"] {
             metrics.connection_up.with_label_values(&[what]);
             metrics.connection_blocked.with_label_values(&[what]);
+        }
+        for which in ["photo", "signature"] {
+            metrics.pictures_shared.with_label_values(&[which]);
+        }
+        for event in ["warning", "overdue"] {
+            metrics.term_events.with_label_values(&[event]);
+            metrics.terms.with_label_values(&[event]);
         }
         for cause in ["nack", "returned", "timeout", "away", "blocked"] {
             metrics.unconfirmed.with_label_values(&[cause]);

@@ -326,8 +326,22 @@ pub struct Decided {
     pub outcome: String,
 }
 
+/// The papers of a closed case, to be taken in once more as a new case, judged at the same instant of filing. The
+/// closed case stays closed.
+#[derive(Clone, Debug)]
+pub struct Reexamination {
+    /// The account that submitted the closed case; no other may ask.
+    pub source: String,
+    /// The closed case.
+    pub of: CaseId,
+    /// What is filed with the new case beside its form: why it was opened.
+    pub sections: Vec<crate::SectionDraft>,
+}
+
 /// Opens cases, brings answers, settles decisions. Implemented by the engine.
 pub trait Answers: Send + Sync {
+    /// Opens a case with the papers of a closed one, once per closed case; commits before it returns.
+    fn reexamine(&self, wanted: Reexamination) -> BoxFuture<'_, Result<Opened, DoorError>>;
     /// Opens a case, once per source and request id; commits before it returns.
     fn open_case(&self, submission: Submission) -> BoxFuture<'_, Result<Opened, DoorError>>;
     /// Keeps an arrival, once per source and reference; commits before it returns.

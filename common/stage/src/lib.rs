@@ -19,7 +19,7 @@ pub use body::{Body, CaseOf};
 pub use clock::{Clock, Ids};
 pub use doors::{
     Answers, Arrival, ArrivalSubject, Brought, Caller, CaseView, Decided, Decision, Desk, DoorError, Doors, Opened,
-    Picture, Reads, Submission, WaitingCase,
+    Picture, Reads, Reexamination, Submission, WaitingCase,
 };
 pub use file::{CaseHead, File, LedgerLine, LetterFacts, SideFacts};
 pub use flow::{Arrow, Flow, FlowError, Step, Target};

@@ -11,6 +11,8 @@ pub struct AttachmentRow {
     pub which: String,
     pub media_type: String,
     pub sha256: Vec<u8>,
+    /// Keyed digest of a picture: equal for equal bytes, under whatever number they came.
+    pub likeness: Option<Vec<u8>>,
     pub bytes: i32,
     pub body: Vec<u8>,
 }
@@ -26,7 +28,7 @@ pub async fn list(
 ) -> Result<Vec<AttachmentRow>, StoreError> {
     Ok(sqlx::query_as!(
         AttachmentRow,
-        "SELECT case_id, which, media_type, sha256, bytes, body FROM attachments
+        "SELECT case_id, which, media_type, sha256, likeness, bytes, body FROM attachments
          WHERE case_id = ANY ($1) AND which = ANY ($2)",
         cases,
         which
@@ -41,15 +43,16 @@ pub async fn list(
 /// Where one exists already or the database fails.
 pub async fn insert(permit: &mut Permit<'_>, rows: &[AttachmentRow]) -> Result<(), StoreError> {
     let done = sqlx::query!(
-        "INSERT INTO attachments (case_id, which, media_type, sha256, bytes, body)
+        "INSERT INTO attachments (case_id, which, media_type, sha256, bytes, body, likeness)
          SELECT unnest($1::uuid[]), unnest($2::text[]), unnest($3::text[]), unnest($4::bytea[]), unnest($5::integer[]),
-                unnest($6::bytea[])",
+                unnest($6::bytea[]), unnest($7::bytea[])",
         &rows.iter().map(|r| r.case_id).collect::<Vec<_>>(),
         &rows.iter().map(|r| r.which.clone()).collect::<Vec<_>>(),
         &rows.iter().map(|r| r.media_type.clone()).collect::<Vec<_>>(),
         &rows.iter().map(|r| r.sha256.clone()).collect::<Vec<_>>(),
         &rows.iter().map(|r| r.bytes).collect::<Vec<_>>(),
         &rows.iter().map(|r| r.body.clone()).collect::<Vec<_>>(),
+        &rows.iter().map(|r| r.likeness.clone()).collect::<Vec<_>>() as &[Option<Vec<u8>>],
     )
     .execute(permit.connection())
     .await?;
@@ -58,4 +61,21 @@ pub async fn insert(permit: &mut Permit<'_>, rows: &[AttachmentRow]) -> Result<(
     } else {
         Err(StoreError::rows("attachments", rows.len(), done.rows_affected()))
     }
+}
+
+/// The pictures of a case whose very bytes came with another person's application too.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn shared(permit: &mut Permit<'_>, case: Uuid, iin_hash: &[u8]) -> Result<Vec<String>, StoreError> {
+    Ok(sqlx::query_scalar!(
+        "SELECT DISTINCT own.which FROM attachments own
+         JOIN attachments other ON other.likeness = own.likeness AND other.case_id <> own.case_id
+         JOIN cases c ON c.id = other.case_id AND c.iin_hash <> $2
+         WHERE own.case_id = $1 AND own.likeness IS NOT NULL ORDER BY own.which",
+        case,
+        iin_hash
+    )
+    .fetch_all(permit.connection())
+    .await?)
 }

@@ -138,6 +138,14 @@ pub async fn find_request(
     .map(|r| (r.id, r.request_sha256)))
 }
 
+/// Who submitted a case.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn find_source(executor: impl sqlx::PgExecutor<'_>, case: Uuid) -> Result<Option<String>, StoreError> {
+    Ok(sqlx::query_scalar!("SELECT request_source FROM cases WHERE id = $1", case).fetch_optional(executor).await?)
+}
+
 /// A case about to be opened.
 #[derive(Debug)]
 #[expect(missing_docs, reason = "the columns are described in the migration")]

@@ -20,6 +20,7 @@ pub mod holds;
 pub mod jobs;
 pub mod journal;
 pub mod ledger;
+pub mod outages;
 pub mod outbox;
 pub mod pauses;
 mod permit;
@@ -29,6 +30,7 @@ pub mod seals;
 pub mod side_messages;
 pub mod spine;
 pub mod story;
+pub mod terms;
 pub mod unseen;
 pub mod warm;
 

@@ -1,8 +1,9 @@
 //! The doors of intake: `begin` tells the portal at once whether the person may apply, `submit` takes the
-//! application, and anybody may ask by receipt or coupon where one stands.
+//! application, `review` asks that a human look at a refusal, and anybody may ask where one stands.
 
 mod begin;
 mod fields;
+mod review;
 mod status;
 mod submit;
 
@@ -19,6 +20,7 @@ impl Doors for Intake {
             .route("/v1/applications/begin", post(begin::begin))
             .route("/v1/applications", post(submit::submit))
             .route("/v1/applications/{number}", get(status::status))
+            .route("/v1/applications/{number}/review", post(review::review))
             .layer(DefaultBodyLimit::max(limit))
             .with_state(desk)
     }

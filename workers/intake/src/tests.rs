@@ -22,10 +22,12 @@ use serde_json::{Value, json};
 use std::error::Error;
 use std::sync::Arc;
 
+mod disputed;
 mod doors;
 mod doubts;
 mod papers;
 mod registers;
+mod window;
 
 type Tested = Result<(), Box<dyn Error>>;
 

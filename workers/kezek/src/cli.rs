@@ -87,6 +87,11 @@ enum Command {
     /// The rules that are in force on a day, and why
     #[command(subcommand)]
     Rules(RulesCommand),
+    /// Outages of the systems outside, and whom they sent to the service centre (A12)
+    #[command(subcommand)]
+    Outages(OutagesCommand),
+    /// Open cases whose term is short or over, and whose each day was (A4.2); exit code 3 where one is over
+    Terms(Output),
 }
 
 /// How a command tells what it has to tell.
@@ -350,6 +355,14 @@ enum ConfigCommand {
 }
 
 #[derive(Debug, Subcommand)]
+enum OutagesCommand {
+    /// Lists outages with begin, end and how many cases they sent away
+    List(commands::outages::List),
+    /// Reports that something that is not measured here is out, or answers again
+    Report(commands::outages::Report),
+}
+
+#[derive(Debug, Subcommand)]
 enum RulesCommand {
     /// Prints every rule in force on a day with its period and citation
     Show {
@@ -455,6 +468,9 @@ async fn act(cli: Cli) -> anyhow::Result<Exit> {
         }
         Command::Rules(RulesCommand::Check(which)) => commands::rules::check(&config()?, &which).await,
         Command::Rules(RulesCommand::Extend(extend)) => commands::rules::extend(&extend),
+        Command::Outages(OutagesCommand::List(list)) => commands::outages::list(&config()?, &list).await,
+        Command::Outages(OutagesCommand::Report(report)) => commands::outages::report(&config()?, &report).await,
+        Command::Terms(output) => commands::terms::run(&config()?, output).await,
         Command::Config(ConfigCommand::Check) => commands::config::check(file),
         Command::Config(ConfigCommand::Show(output)) => commands::config::show(file, output),
     }

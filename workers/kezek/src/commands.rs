@@ -12,6 +12,7 @@ pub mod keys;
 pub mod map;
 pub mod migrate;
 pub mod open;
+pub mod outages;
 pub mod reconcile;
 pub mod repair;
 pub mod rules;
@@ -19,6 +20,7 @@ pub mod run;
 pub mod schemas;
 pub mod seal;
 pub mod stage;
+pub mod terms;
 pub mod topology;
 
 use crate::cli::Act;

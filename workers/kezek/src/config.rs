@@ -13,6 +13,7 @@ use kezek_stage::ConfigError;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use toml::Table;
@@ -42,6 +43,8 @@ pub struct Config {
     pub log: Log,
     /// How the invariants are counted.
     pub check: Check,
+    /// What is watched that no call of ours shows (A12).
+    pub outages: Outages,
     /// The sections of the stages.
     pub stage: Table,
 }
@@ -159,6 +162,18 @@ pub struct Check {
     pub old_seconds: f64,
 }
 
+/// What is watched that no call of ours shows (A12): the portal and its apps.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Outages {
+    /// How often, seconds.
+    pub every_seconds: u64,
+    /// Longest wait for an answer, seconds.
+    pub timeout_seconds: u64,
+    /// Addresses by what they stand for.
+    pub probe: BTreeMap<String, String>,
+}
+
 impl Config {
     /// Reads defaults, file and environment, and judges them.
     ///
@@ -185,6 +200,7 @@ impl Config {
             engine: layers.section("engine")?,
             log: layers.section("log")?,
             check: layers.section("check")?,
+            outages: layers.section("outages")?,
             stage: layers.section("stage")?,
         };
         config.judge()?;
@@ -214,6 +230,15 @@ impl Config {
         within("engine.console_connections", u64::from(e.console_connections), 1, 1000)?;
         within("doors.request_seconds", self.doors.request_seconds, 1, 600)?;
         within("doors.token_seconds", self.doors.token_seconds, 0, 60)?;
+        within("outages.every_seconds", self.outages.every_seconds, 5, 3600)?;
+        within("outages.timeout_seconds", self.outages.timeout_seconds, 1, 60)?;
+        for (name, url) in &self.outages.probe {
+            let place = format!("outages.probe.{name}");
+            crate::commands::outages::named(name).map_err(|what| ConfigError::at(place.clone(), what))?;
+            if !url.starts_with("http://") && !url.starts_with("https://") {
+                return Err(ConfigError::at(place, "is no http or https address"));
+            }
+        }
         within("check.every_seconds", self.check.every_seconds, 10, 86_400)?;
         let against =
             |key: &str, other: &str, what: &str| Err(ConfigError::at(key, format!("contradicts `{other}`: {what}")));

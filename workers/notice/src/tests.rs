@@ -4,7 +4,8 @@ use crate::words::words;
 use crate::{Channel, Config, Job, Notice, Outcome};
 use kezek_domain::Tiyn;
 use kezek_domain::dossier::{
-    CancelReason, CheckOutcome, CheckResult, Decision, DecisionOutcome, Findings, Form, Language, Refund,
+    CancelReason, CheckOutcome, CheckResult, Decision, DecisionOutcome, Findings, Form, Language, Payment,
+    PaymentOrder, Refund,
 };
 use kezek_domain::rules::{NoticeKind, Refusal, Rules};
 use kezek_gateway::service_ids;
@@ -122,7 +123,13 @@ async fn every_notice_is_complete_in_both_languages() -> Tested {
         paid_at: None,
         claim_until: jiff::civil::date(2028, 9, 2),
     };
-    let bench = bench.filing(&refund).received(Tiyn(40_000), "demo-payment-1");
+    let order = PaymentOrder {
+        key: "charge/1".to_owned(),
+        number: "demo-order-1".to_owned(),
+        amount: Tiyn(78_640),
+        until: Rules::built_in().terms().payment_until(paper::filed_at()),
+    };
+    let bench = bench.filing(&refund).filing(&order).received(Tiyn(40_000), "demo-payment-1");
     let file = bench.file();
     for notice in NoticeKind::ALL {
         for language in Language::ALL {
@@ -132,6 +139,28 @@ async fn every_notice_is_complete_in_both_languages() -> Tested {
     }
     let partly = words(Rules::built_in(), NoticeKind::PartlyPaid, Language::Ru, &file)?;
     assert!(partly.contains("386.40"), "what is still to be paid: {partly}");
+    let due = words(Rules::built_in(), NoticeKind::PaymentDue, Language::Kk, &file)?;
+    assert!(due.contains("05.09.2025"), "the last day to pay: {due}");
+    let reminder = words(Rules::built_in(), NoticeKind::PaymentReminder, Language::Ru, &file)?;
+    assert!(reminder.contains("05.09.2025") && reminder.contains("386.40"), "{reminder}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a4_2_the_date_that_is_told_is_the_term_and_the_days_that_paying_took() -> Tested {
+    let (_register, bench) = opened().await?;
+    let order = PaymentOrder {
+        key: "charge/1".to_owned(),
+        number: "demo-order-1".to_owned(),
+        amount: Tiyn(78_640),
+        until: Rules::built_in().terms().payment_until(paper::filed_at()),
+    };
+    let told = |bench: &Bench<Notice>| words(Rules::built_in(), NoticeKind::InReview, Language::Ru, &bench.file());
+    assert!(told(&bench)?.contains("до 23.09.2025."), "{}", told(&bench)?);
+    let paid_after_two_days =
+        Payment { confirmed_at: paper::filed_at() + jiff::SignedDuration::from_hours(48), ..paper::payment() };
+    let bench = bench.filing(&order).filing(&paid_after_two_days);
+    assert!(told(&bench)?.contains("до 25.09.2025."), "{}", told(&bench)?);
     Ok(())
 }
 

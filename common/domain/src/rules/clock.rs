@@ -148,6 +148,12 @@ impl ClockRules {
         self.stage.iter().find(|rule| rule.stage == stage)
     }
 
+    /// Stages at which the clock stands still while a case waits there.
+    #[must_use]
+    pub fn resting(&self) -> Vec<String> {
+        self.stage.iter().filter(|rule| rule.held_pauses.is_some()).map(|rule| rule.stage.clone()).collect()
+    }
+
     pub(super) fn lines(&self) -> impl Iterator<Item = Line> + '_ {
         self.stage.iter().map(|rule| {
             let side = |word, whose: Whose, pauses: &Option<String>| match pauses {
@@ -204,7 +210,8 @@ impl ClockRules {
             }
             let passed = day <= today;
             let spent = if passed { self.spent(day, &stretches) } else { None };
-            let counts = spent.as_ref().is_none_or(|spent| spent.paused.is_none());
+            // a day on which there was no case yet is nobody's
+            let counts = !passed || spent.as_ref().is_some_and(|spent| spent.paused.is_none());
             if counts && left > 0 {
                 left -= 1;
                 reckoned.due = day;

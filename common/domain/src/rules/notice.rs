@@ -13,6 +13,8 @@ labelled! {
         Refused = "refused",
         /// Duty is to be paid (A3.15).
         PaymentDue = "payment-due",
+        /// The duty has not arrived and the order lapses soon (A3.15).
+        PaymentReminder = "payment-reminder",
         /// Less than the duty has arrived.
         PartlyPaid = "partly-paid",
         /// The duty has arrived.

@@ -103,6 +103,22 @@ impl Refusal {
         }
     }
 
+    /// The refusal that a failed check stands for: its line of law says which, and where one line has several refusals,
+    /// its detail does.
+    #[must_use]
+    pub fn of_check(law: &str, detail: &str) -> Option<Self> {
+        match (law, detail) {
+            ("A3.2", "not-found") => Some(Self::PersonNotFound),
+            ("A3.2", "dead" | "removed") => Some(Self::DeadOrRemoved),
+            ("A3.2", "somebody-elses" | "not-in-base") => Some(Self::PhoneNotBound),
+            (_, "token-refused") => Some(Self::NoConsent),
+            ("A3.2", _) => None,
+            ("A3.9", "form-differs" | "photo-differs" | "sample-differs") => Some(Self::SignatureInvalid),
+            ("A7", "loss" | "damage" | "data-change") => Some(Self::OtherReason),
+            _ => Self::ALL.iter().copied().find(|refusal| refusal.law() == law),
+        }
+    }
+
     /// How a case refused for this ends.
     #[must_use]
     pub const fn closing(self) -> Closing {

@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// One text in both languages; may hold `{coupon}`, `{amount}`, `{reason}`.
+/// One text in both languages; may hold the placeholders of [`Filling`].
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Text {
@@ -32,7 +32,22 @@ pub struct Texts {
 
 /// Stands in where a text is missing, which `check` excludes.
 static NO_TEXT: Text = Text { kk: String::new(), ru: String::new(), own: false };
-const PLACEHOLDERS: [&str; 3] = ["{coupon}", "{amount}", "{reason}"];
+const PLACEHOLDERS: [&str; 5] = ["{coupon}", "{amount}", "{reason}", "{expected}", "{until}"];
+
+/// What stands for the placeholders of a notice; empty where the text has none.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Filling<'f> {
+    /// The coupon, or our receipt before there is one.
+    pub coupon: &'f str,
+    /// An amount of money.
+    pub amount: &'f str,
+    /// Why.
+    pub reason: &'f str,
+    /// The last day of the term, as far as is known.
+    pub expected: &'f str,
+    /// The last day to pay.
+    pub until: &'f str,
+}
 
 impl Texts {
     pub(super) fn check(&self) -> Result<(), String> {
@@ -86,14 +101,18 @@ impl Text {
 
     /// The text with its placeholders filled; a placeholder without a value is left empty.
     #[must_use]
-    pub fn fill(&self, language: Language, coupon: &str, amount: &str, reason: &str) -> String {
+    pub fn fill(&self, language: Language, filling: &Filling<'_>) -> String {
+        let Filling { coupon, amount, reason, expected, until } = *filling;
         // One pass over the template: a value that looks like a placeholder stays what it is.
         let mut rest = self.in_language(language);
         let mut filled = String::with_capacity(rest.len() + 64);
         while let Some(open) = rest.find('{') {
             let (before, from) = rest.split_at(open);
             filled.push_str(before);
-            let known = PLACEHOLDERS.iter().zip([coupon, amount, reason]).find(|(name, _)| from.starts_with(**name));
+            let known = PLACEHOLDERS
+                .iter()
+                .zip([coupon, amount, reason, expected, until])
+                .find(|(name, _)| from.starts_with(**name));
             let (value, length) = known.map_or(("{", 1), |(name, value)| (value, name.len()));
             filled.push_str(value);
             rest = &from[length..];
@@ -145,7 +164,8 @@ mod tests {
     fn notices_are_filled_in_both_languages() {
         let text = Rules::built_in().texts().notice(NoticeKind::PaymentDue);
         for language in Language::ALL {
-            let filled = text.fill(*language, "DEMO-{amount}", "786.40 ₸", "");
+            let filled =
+                text.fill(*language, &Filling { coupon: "DEMO-{amount}", amount: "786.40 ₸", ..Filling::default() });
             assert!(filled.contains("DEMO-{amount}") && filled.contains("786.40 ₸"), "{filled}");
         }
     }

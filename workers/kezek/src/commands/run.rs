@@ -2,7 +2,7 @@
 //! is in hand is finished, settled, acked. The second leaves at once; whatever was in hand comes again.
 
 use super::Told as _;
-use super::open;
+use super::{open, outages, terms};
 use crate::cli::{Exit, Run};
 use crate::config::{Config, needed};
 use crate::doors::auth::Gate;
@@ -94,7 +94,10 @@ pub async fn run(config: Config, args: Run) -> Result<Exit> {
     let leave = CancellationToken::new();
     let keeping = tasks.spawn(housekeeping(engine.clone(), leave.clone()));
     if chosen.lines.iter().any(|l| l.shape().for_parked) {
-        tasks.spawn(counting(engine.clone(), config.clone(), stop.clone()));
+        tasks.spawn(counting(engine.clone(), Arc::clone(&rules), config.clone(), stop.clone()));
+        if !config.outages.probe.is_empty() {
+            tasks.spawn(probing(engine.clone(), config.outages.clone(), stop.clone()));
+        }
     }
     tracing::info!(version = env!("CARGO_PKG_VERSION"), stages = running.join(","), doors = chosen.doors,
         profile = config.rules.profile.label(), rules = rules.version(), %address, "kezek runs");
@@ -222,8 +225,15 @@ fn mounted(config: &Config, rules: &Arc<Rules>, rooms: &[Arc<dyn Room>], engine:
         .merge(gateway::routes(Arc::clone(&kit.answers), engine.keyring().clone(), config.callback.clone()))
 }
 
+/// Watches what no call of ours shows (A12).
+async fn probing(engine: Engine, probes: crate::config::Outages, stop: CancellationToken) {
+    if let Err(error) = outages::probe(engine, probes, stop).await {
+        tracing::error!(%error, "nothing is probed");
+    }
+}
+
 /// Counts the invariants for the metrics, now and then; in the process that keeps the letters, once per installation.
-async fn counting(engine: Engine, config: Config, stop: CancellationToken) {
+async fn counting(engine: Engine, rules: Arc<Rules>, config: Config, stop: CancellationToken) {
     let asked = Asked {
         unseen_seconds: config.check.unseen_seconds,
         old_seconds: config.check.old_seconds,
@@ -235,6 +245,12 @@ async fn counting(engine: Engine, config: Config, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => return,
             _ = tick.tick() => {}
+        }
+        if let Err(error) = terms::round(&engine, &rules).await {
+            tracing::warn!(error = error.tell(), "the terms cannot be reckoned");
+        }
+        if let Err(error) = outages::gauge(&engine).await {
+            tracing::warn!(error = error.tell(), "the outages cannot be read");
         }
         match check(engine.pool(), asked).await {
             Ok(checked) => {

@@ -35,7 +35,7 @@ pub const ENVIRONMENT: &[(&str, &str)] = &[
 ];
 
 /// Tables whose keys the installation names itself.
-const OPEN: &[&str] = &["engine.unseen", "gateway.codes"];
+const OPEN: &[&str] = &["engine.unseen", "gateway.codes", "outages.probe"];
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]

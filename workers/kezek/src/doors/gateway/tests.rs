@@ -14,6 +14,9 @@ struct Shelf {
 }
 
 impl Answers for Shelf {
+    fn reexamine(&self, _: kezek_stage::Reexamination) -> BoxFuture<'_, Result<Opened, DoorError>> {
+        Box::pin(async { Err(DoorError::unavailable("the gateway opens no case")) })
+    }
     fn open_case(&self, _: Submission) -> BoxFuture<'_, Result<Opened, DoorError>> {
         Box::pin(async { Err(DoorError::unavailable("not here")) })
     }

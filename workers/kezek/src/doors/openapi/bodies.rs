@@ -95,6 +95,9 @@ pub fn schemas() -> Value {
             "signatureSample": base64("Specimen signature, PNG."),
         })),
         "Opened": object(json!({ "receipt": text("The number to ask by."), "case": case, "status": { "const": "received" } })),
+        "ReviewOpened": object(json!({
+            "receipt": text("The number to ask by."), "case": case, "reviews": text("The refused application's receipt."), "status": { "const": "received" },
+        })),
         "Status": object(json!({
             "receipt": text("Ours."), "coupon": maybe(text("RP DRN's, once registered.")), "service": text("The service."),
             "stage": words, "since": instant("When it was filed."), "closed": { "type": "boolean" },

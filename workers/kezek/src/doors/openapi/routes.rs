@@ -63,6 +63,22 @@ pub const ROUTES: &[Route] = &[
         )
     },
     Route {
+        method: "post",
+        token: true,
+        roles: &[Role::Portal],
+        answers: &[
+            ("201", "ReviewOpened", "A case was opened for the review; it is committed."),
+            ("200", "ReviewOpened", "It had been asked for before."),
+        ],
+        ..get(
+            "/v1/applications/{number}/review",
+            "Ask that a human look at an automated refusal",
+            "By the receipt of the refused application, which stays closed. Its papers are taken in as a new case, judged \
+             at the same instant of filing; the head of the region is asked first. 409 where it was not refused by a \
+             machine, is too long ago, or the person has an open application.",
+        )
+    },
+    Route {
         answers: &[("200", "Status", "Where it stands; no personal data.")],
         ..get("/v1/applications/{number}", "Where an application stands", "By receipt or coupon.")
     },
