@@ -145,7 +145,8 @@ impl Works {
                         attachments: vec![Picture {
                             which: Attachment::Photo,
                             media_type: "image/jpeg".to_owned(),
-                            bytes: vec![7; 2000],
+                            // the same picture under two numbers would be an alert
+                            bytes: i.to_le_bytes().repeat(250),
                         }],
                     };
                     answers.open_case(submission).await?;
