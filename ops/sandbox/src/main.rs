@@ -41,7 +41,7 @@ struct Serve {
     /// Seed of the population, its pictures and its keys.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How many people; 31 and more have every plan.
+    /// How many people; 39 and more have every plan.
     #[arg(long, default_value_t = 200)]
     population: usize,
     /// The business day, YYYY-MM-DD.

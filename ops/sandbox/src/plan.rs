@@ -73,6 +73,22 @@ pub enum Plan {
     PaidAfterLapse,
     /// Cancelled for the photograph and pays a second time after that: both given back.
     PaidAfterCancellation,
+    /// GBDFL says that the person is dead (A3.2).
+    Dead,
+    /// GBDFL has removed the record (A3.2).
+    Removed,
+    /// The register names no end of the card's validity (A3.7, A7).
+    NoExpiry,
+    /// GBDFL holds two persons under the number: asked about, and refused (A3.2).
+    SeveralPersons,
+    /// Another birth date than the IIN's: let pass, and cancelled by the reviewer, the duty given back (A3.2, A11b).
+    BirthDateDiffers,
+    /// A region of residence that nobody mapped: let pass, issued (A3.6).
+    RegionUnmapped,
+    /// Digital-ID is not sure of the photograph: let pass, issued (A3.11).
+    PortraitUnsure,
+    /// A social status that nobody mapped: asked about, paid, issued (A3.14).
+    StatusUnmapped,
 }
 
 /// How an application ends.
@@ -150,7 +166,7 @@ pub fn duty_on(day: Date) -> Tiyn {
 
 impl Plan {
     /// Every plan.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 40] = [
         Self::Issued,
         Self::Exempt,
         Self::FreeByGround,
@@ -183,6 +199,14 @@ impl Plan {
         Self::PaidPartOnly,
         Self::PaidAfterLapse,
         Self::PaidAfterCancellation,
+        Self::Dead,
+        Self::Removed,
+        Self::NoExpiry,
+        Self::SeveralPersons,
+        Self::BirthDateDiffers,
+        Self::RegionUnmapped,
+        Self::PortraitUnsure,
+        Self::StatusUnmapped,
     ];
 
     /// A stable word.
@@ -221,6 +245,14 @@ impl Plan {
             Self::PaidPartOnly => "paid-part-only",
             Self::PaidAfterLapse => "paid-after-lapse",
             Self::PaidAfterCancellation => "paid-after-cancellation",
+            Self::Dead => "dead",
+            Self::Removed => "removed",
+            Self::NoExpiry => "no-expiry",
+            Self::SeveralPersons => "several-persons",
+            Self::BirthDateDiffers => "birth-date-differs",
+            Self::RegionUnmapped => "region-unmapped",
+            Self::PortraitUnsure => "portrait-unsure",
+            Self::StatusUnmapped => "status-unmapped",
         }
     }
 
@@ -256,6 +288,7 @@ impl Plan {
                 | Self::PaidPartOnly
                 | Self::PaidAfterLapse
                 | Self::PaidAfterCancellation
+                | Self::StatusUnmapped
         )
     }
 
@@ -267,13 +300,26 @@ impl Plan {
     }
 
     /// The plans in the order in which people are given them: one round. The first lap has every
-    /// possible plan once, so that 31 people have them all; later laps repeat the frequent ones.
+    /// possible plan once, so that 39 people have them all; later laps repeat the frequent ones.
     #[must_use]
     pub fn cycle(day: Date) -> Vec<Self> {
         let most = Self::ALL.into_iter().map(Self::weight).max().unwrap_or(1);
         (0..most)
             .flat_map(|lap| Self::ALL.into_iter().filter(move |plan| plan.weight() > lap && plan.is_possible_on(day)))
             .collect()
+    }
+
+    /// Whether something about the application goes to a human before the reviewer.
+    #[must_use]
+    pub const fn is_asked_about(self) -> bool {
+        matches!(
+            self,
+            Self::SeveralPersons
+                | Self::BirthDateDiffers
+                | Self::RegionUnmapped
+                | Self::PortraitUnsure
+                | Self::StatusUnmapped
+        )
     }
 
     /// Whether social status exempts the person.
@@ -345,7 +391,10 @@ impl Plan {
             | Self::PaidEarly
             | Self::PaidLate
             | Self::ConfirmedTwice
-            | Self::ConfirmationLost => issued(1, 1),
+            | Self::ConfirmationLost
+            | Self::RegionUnmapped
+            | Self::PortraitUnsure
+            | Self::StatusUnmapped => issued(1, 1),
             Self::PaidInParts => issued(2, 1),
             Self::DefectRemade => Outlook { defects: 1, ..issued(1, 2) },
             Self::Exempt | Self::FreeByGround => Outlook { prints: 1, ..nothing },
@@ -357,7 +406,11 @@ impl Plan {
             Self::DataChanged => door(Refusal::DataChanged, Closing::Redirected),
             Self::TemporaryRegistration => door(Refusal::NoPermanentRegistration, Closing::Redirected),
             Self::DocumentReplaced => door(Refusal::DocumentNotCurrent, Closing::Redirected),
-            Self::WindowTooEarly | Self::WindowTooLate => door(Refusal::OutsideWindow, Closing::Redirected),
+            Self::Dead | Self::Removed => door(Refusal::DeadOrRemoved, Closing::Redirected),
+            Self::SeveralPersons => turned_down(Refusal::PersonNotFound),
+            Self::WindowTooEarly | Self::WindowTooLate | Self::NoExpiry => {
+                door(Refusal::OutsideWindow, Closing::Redirected)
+            }
             Self::PhotoUnfit => turned_down(Refusal::PhotoUnfit),
             Self::PhotoMismatch => turned_down(Refusal::PhotoMismatch),
             Self::SignedByAnother => turned_down(Refusal::SignatureInvalid),
@@ -365,9 +418,10 @@ impl Plan {
             Self::Unpaid => closed(Closing::Unpaid),
             Self::PaidPartOnly => given_back(Closing::Unpaid, first_part(duty), 1),
             Self::PaidAfterLapse => given_back(Closing::Unpaid, duty, 1),
-            Self::CancelledForPhoto | Self::CancelledForSignature | Self::CancelledForVerification => {
-                given_back(Closing::Cancelled, duty, 1)
-            }
+            Self::CancelledForPhoto
+            | Self::CancelledForSignature
+            | Self::CancelledForVerification
+            | Self::BirthDateDiffers => given_back(Closing::Cancelled, duty, 1),
             Self::PaidAfterCancellation => given_back(Closing::Cancelled, Tiyn(duty.0 * 2), 2),
             Self::ExemptCancelled => closed(Closing::Cancelled),
         }
@@ -385,10 +439,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thirty_one_people_have_every_plan_of_2025() {
+    fn thirty_nine_people_have_every_plan_of_2025() {
         let cycle = Plan::cycle(date(2025, 9, 2));
-        let first: std::collections::BTreeSet<_> = cycle.iter().take(31).collect();
-        assert_eq!(first.len(), 31);
+        let first: std::collections::BTreeSet<_> = cycle.iter().take(39).collect();
+        assert_eq!(first.len(), 39);
+        // those who go to a human come last: 31 have every other plan
+        assert!(cycle.iter().take(31).all(|plan| !plan.is_asked_about()));
         assert!(!cycle.contains(&Plan::FreeByGround));
         let later = Plan::cycle(date(2026, 2, 2));
         assert!(later.contains(&Plan::FreeByGround) && !later.contains(&Plan::Unpaid));

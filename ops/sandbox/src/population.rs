@@ -289,6 +289,9 @@ fn statuses(plan: Plan, index: usize, as_of: Date, rng: &mut ChaCha8Rng) -> Vec<
         let until = index.is_multiple_of(2).then(|| as_of.saturating_add(2.years()));
         return vec![("demo-pensioner", since, None), (code, since, until)];
     }
+    if plan == Plan::StatusUnmapped {
+        return vec![("demo-unheard-of", since, None)];
+    }
     match rng.random_range(0..6) {
         0 => vec![("demo-student", since, None)],
         // it exempted until last month

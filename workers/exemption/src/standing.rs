@@ -99,6 +99,31 @@ mod tests {
     }
 
     #[test]
+    fn a3_14_every_set_of_statuses_is_judged_by_its_members_and_not_by_their_order() {
+        let (ever, filed) = (date(2020, 1, 1), date(2025, 9, 2));
+        let all = [
+            status("demo-veteran", ever, None),
+            status("demo-disability-1", ever, Some(filed)),
+            status("demo-student", ever, None),
+            status("code-of-tomorrow", ever, None),
+            status("demo-hero", ever, Some(date(2025, 9, 1))),
+        ];
+        for set in 0_u32..1 << all.len() {
+            let has = |place: usize| set & (1 << place) != 0;
+            let chosen: Vec<_> = (0..all.len()).filter(|place| has(*place)).map(|place| all[place].clone()).collect();
+            let reversed: Vec<_> = chosen.iter().rev().cloned().collect();
+            for statuses in [chosen, reversed] {
+                let told = judged(&statuses);
+                match (has(0) || has(1), has(3)) {
+                    (true, _) => assert!(matches!(told, Standing::Exempt(_)), "{set:05b}: {told:?}"),
+                    (false, true) => assert_eq!(told, Standing::Unmapped, "{set:05b}"),
+                    (false, false) => assert_eq!(told, Standing::NoPrivilege, "{set:05b}"),
+                }
+            }
+        }
+    }
+
+    #[test]
     fn the_evidence_does_not_depend_on_the_order_of_the_answer() {
         let (a, b) = (status("a", date(2020, 1, 1), None), status("b", date(2020, 1, 1), None));
         let day = date(2025, 9, 2);

@@ -3,11 +3,13 @@
 
 use crate::checks::{digests, eds, photo, portrait, sample};
 use crate::outage::Halt;
+use crate::picture::jpeg::stripped;
 use crate::screening::Screening;
-use crate::sheet::Sheet;
+use crate::sheet::{Sheet, Verdict};
 use jiff::Timestamp;
 use kezek_domain::System;
 use kezek_domain::dossier::Form;
+use kezek_domain::rules::Refusal;
 use kezek_gateway::eds::{SignatureVerifier, SignerRole};
 
 /// What was attached and signed.
@@ -42,9 +44,16 @@ pub async fn examine(
     sheet.note("A3.9", sample::judge(papers.sample, &pictures.signature));
     sheet.note("A3.10", photo::judge(papers.photo, &pictures.photo));
     if sheet.stands() {
-        let asked = screening.gateway.portrait_matches(&form.iin, papers.photo);
-        let answer = screening.ask(System::DigitalId, "portrait", asked).await?;
-        sheet.note("A3.11", portrait::judge(answer));
+        // nobody outside needs to know where the picture was taken
+        match stripped(papers.photo) {
+            Ok(photo) => {
+                let asked = screening.gateway.portrait_matches(&form.iin, &photo);
+                let answer = screening.ask(System::DigitalId, "portrait", asked).await?;
+                sheet.note("A3.11", portrait::judge(answer));
+            }
+            // only where a human has let an unfit photograph pass: whom it shows cannot be found out
+            Err(_) => sheet.note("A3.11", Verdict::Failed(Refusal::PhotoMismatch, "unreadable")),
+        }
     }
     let verified = verifier.verify(papers.signed, papers.eds, &form.iin, SignerRole::Applicant, papers.filed_at);
     match eds::judge(&verified) {

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 pub struct Founding {
     /// Seed of people and identifiers.
     pub seed: u64,
-    /// How many people: 31 have every plan of 2025 once.
+    /// How many people: 31 have every plan of 2025 once in which nothing goes to a human before the reviewer.
     pub people: usize,
     /// The business day of the beginning.
     pub as_of: Date,

@@ -68,7 +68,8 @@ const PATIENCE: u32 = 2;
 pub fn choose<'c>(choices: &[&'c str], before: u32) -> Option<&'c str> {
     let finds_out = |choice: &str| choice.ends_with("-again");
     let ordered = PREFERRED.iter().filter_map(|wanted| choices.iter().find(|choice| *choice == wanted));
-    ordered.filter(|choice| before < PATIENCE || !finds_out(choice)).chain(choices).next().copied()
+    let may = |choice: &&&str| before < PATIENCE || !finds_out(choice);
+    ordered.filter(may).chain(choices.iter().filter(may)).chain(choices).next().copied()
 }
 
 #[cfg(test)]

@@ -38,6 +38,10 @@ pub(super) fn face(world: &World, data: &Node) -> Result<Node, Problem> {
     if image::guess_format(&photo).ok() != Some(image::ImageFormat::Jpeg) {
         return Err(data.problem("photo", "not a JPEG"));
     }
-    let matched = person.plan != Plan::PhotoMismatch;
-    Ok(success().field("result", if matched { "matched" } else { "not-matched" }))
+    let said = match person.plan {
+        Plan::PhotoMismatch => "not-matched",
+        Plan::PortraitUnsure => "unsure",
+        _ => "matched",
+    };
+    Ok(success().field("result", said))
 }

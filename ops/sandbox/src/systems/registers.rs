@@ -49,6 +49,9 @@ pub(super) fn person(world: &World, data: &Node) -> Result<Node, Problem> {
     if person.plan != Plan::NotInRegister {
         persons = persons.child(record(person, world.people.as_of()));
     }
+    if person.plan == Plan::SeveralPersons {
+        persons = persons.child(record(person, world.people.as_of()));
+    }
     Ok(success().child(persons))
 }
 
@@ -113,7 +116,8 @@ fn record(person: &Person, as_of: Date) -> Node {
         .maybe("patronymic", person.patronymic.as_deref())
         .field("engFirstName", person.latin_name.to_uppercase())
         .field("engSurname", person.latin_surname.to_uppercase())
-        .field("birthDate", person.birth_date.to_string())
+        .field("birthDate", registered_birth(person).to_string())
+        .maybe("deathDate", (person.plan == Plan::Dead).then(|| as_of.saturating_sub(90.days()).to_string()))
         .child(coded("gender", if person.female { "2" } else { "1" }))
         .child(coded("nationality", "005"))
         .child(coded("citizenship", if citizen { "398" } else { "643" }))
@@ -129,12 +133,19 @@ fn record(person: &Person, as_of: Date) -> Node {
                 .child(coded("court", "demo-court")),
         );
     }
-    record.child(documents(person)).field("removed", "false")
+    record.child(documents(person)).field("removed", (person.plan == Plan::Removed).to_string())
+}
+
+/// The birth date of the register: a day later than the number's where that is the plan.
+fn registered_birth(person: &Person) -> Date {
+    let later = i64::from(person.plan == Plan::BirthDateDiffers);
+    person.birth_date.saturating_add(later.days())
 }
 
 fn address(person: &Person) -> Node {
     let temporary = person.plan == Plan::TemporaryRegistration;
-    let region = person.region.gbdfl_codes().first().map_or("", String::as_str);
+    let known = person.region.gbdfl_codes().first().map_or("", String::as_str);
+    let region = if person.plan == Plan::RegionUnmapped { "demo-0" } else { known };
     Node::new("regAddress")
         .child(coded("country", "398"))
         .child(coded("region", region))
@@ -153,12 +164,12 @@ fn documents(person: &Person) -> Node {
             .maybe("patronymic", person.patronymic.as_deref())
             .field("birthDate", person.birth_date.to_string())
     };
-    let card = |number: &str, begin: Date, end: Date, status: &str, invalid: Option<Date>| {
+    let card = |number: &str, begin: Date, end: Option<Date>, status: &str, invalid: Option<Date>| {
         let document = Node::new("document")
             .child(coded("type", "002"))
             .field("number", number)
             .field("beginDate", begin.to_string())
-            .field("endDate", end.to_string())
+            .maybe("endDate", end.map(|day| day.to_string()))
             .child(coded("issueOrganization", "002"))
             .child(coded("status", status))
             .maybe("invalidityDate", invalid.map(|day| day.to_string()));
@@ -167,8 +178,9 @@ fn documents(person: &Person) -> Node {
     let replaced = person.plan == Plan::DocumentReplaced;
     let (status, invalid) =
         if replaced { ("17", Some(person.card_end.saturating_sub(60.days()))) } else { ("00", None) };
+    let ends = (person.plan != Plan::NoExpiry).then_some(person.card_end);
     let mut documents =
-        Node::new("documents").child(card(&person.card_number, person.card_begin, person.card_end, status, invalid));
+        Node::new("documents").child(card(&person.card_number, person.card_begin, ends, status, invalid));
     if person.index.is_multiple_of(3) {
         // the card before, long invalid
         let before = person.card_begin.saturating_sub(10.years());
@@ -181,7 +193,7 @@ fn documents(person: &Person) -> Node {
         documents = documents.child(card(
             &number,
             before,
-            person.card_begin.saturating_sub(1.day()),
+            Some(person.card_begin.saturating_sub(1.day())),
             "17",
             Some(person.card_begin),
         ));

@@ -55,10 +55,23 @@ async fn a3_2_to_a3_7_each_refusal_shows_in_its_register_alone() {
     for person in town.sandbox.world.people.people() {
         let consent = town.consent(person);
         let answer = town.gateway.person(&person.iin, &consent).await.unwrap();
-        let PersonAnswer::Found(record) = answer else {
-            assert_eq!((person.plan, answer), (Plan::NotInRegister, PersonAnswer::NotFound));
-            continue;
+        let record = match answer {
+            PersonAnswer::Found(record) => record,
+            other => {
+                let planned = match person.plan {
+                    Plan::SeveralPersons => PersonAnswer::Several,
+                    _ => PersonAnswer::NotFound,
+                };
+                assert!(matches!(person.plan, Plan::SeveralPersons | Plan::NotInRegister), "{person:?}");
+                assert_eq!(other, planned, "{person:?}");
+                continue;
+            }
         };
+        assert_eq!(record.is_alive(), !matches!(person.plan, Plan::Dead | Plan::Removed), "{person:?}");
+        assert_eq!(record.birth_date == person.iin.birth_date(), person.plan != Plan::BirthDateDiffers, "{person:?}");
+        let region = Region::from_gbdfl(&record.address.as_ref().unwrap().region);
+        assert_eq!(region.is_some(), person.plan != Plan::RegionUnmapped, "{person:?}");
+        assert_eq!(record.newest_id_card().unwrap().end.is_some(), person.plan != Plan::NoExpiry, "{person:?}");
         assert_eq!(record.is_citizen(), person.plan != Plan::NotCitizen, "{person:?}");
         assert_eq!(record.capable_on(day), person.plan != Plan::Incapable, "{person:?}");
         assert_eq!(record.permanently_registered_on(day), person.plan != Plan::TemporaryRegistration, "{person:?}");

@@ -74,6 +74,37 @@ pub fn outline(bytes: &[u8]) -> Result<Outline, NotJpeg> {
     }
 }
 
+/// The picture without what it tells beside itself: where and with what it was taken, previews, comments. The pixels
+/// are not touched; the colour profile and what a decoder needs stay. A picture that EXIF would turn was refused before.
+///
+/// # Errors
+/// As [`outline`].
+pub fn stripped(bytes: &[u8]) -> Result<Vec<u8>, NotJpeg> {
+    if bytes.get(..2) != Some(&[0xFF, START]) {
+        return Err(NotJpeg("not-jpeg"));
+    }
+    let mut out = vec![0xFF, START];
+    let mut at = 2;
+    loop {
+        let from = at;
+        let marker = marker(bytes, &mut at)?;
+        if marker != END {
+            segment(bytes, &mut at)?;
+        }
+        if marker == SCAN {
+            skip_scan(bytes, &mut at)?;
+        }
+        // JFIF, ICC profile and Adobe's colour transform stay
+        let tells = matches!(marker, 0xE1 | 0xE3..=0xED | 0xEF | 0xFE);
+        if !tells {
+            out.extend_from_slice(bytes.get(from..at).ok_or(NotJpeg("truncated"))?);
+        }
+        if marker == END {
+            return Ok(out);
+        }
+    }
+}
+
 /// Decodes to RGB, strictly: what the outline promised is what must be there.
 ///
 /// # Errors
@@ -177,6 +208,30 @@ mod tests {
         app1.append(&mut exif);
         turned.splice(2..2, app1);
         assert!(!outline(&turned).unwrap().upright);
+        // what would turn it, and say where it was taken, is gone; the picture is the same
+        let plain = stripped(&turned).unwrap();
+        assert_eq!(plain, portrait(450, 579));
+        assert!(outline(&plain).unwrap().upright);
+    }
+
+    #[test]
+    fn a3_10_a_picture_is_stripped_of_what_it_tells_beside_itself_and_of_nothing_else() {
+        let whole = portrait(450, 579);
+        let mut telling = whole.clone();
+        let segment = |marker: u8, text: &[u8]| {
+            let mut out = vec![0xFF, marker];
+            out.extend_from_slice(&u16::try_from(text.len() + 2).unwrap().to_be_bytes());
+            out.extend_from_slice(text);
+            out
+        };
+        let kept = segment(0xE2, b"ICC_PROFILE\0\x01\x01");
+        let beside: Vec<u8> = [segment(0xFE, b"by my camera"), segment(0xED, b"Photoshop 3.0"), kept.clone()].concat();
+        telling.splice(2..2, beside);
+        let mut wanted = whole;
+        wanted.splice(2..2, kept);
+        assert_eq!(stripped(&telling), Ok(wanted.clone()));
+        assert_eq!(stripped(&wanted), Ok(wanted));
+        assert_eq!(stripped(b"no picture"), Err(NotJpeg("not-jpeg")));
     }
 
     #[test]

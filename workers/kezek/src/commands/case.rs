@@ -1,12 +1,16 @@
 //! `kezek case`: one case's whole story, without personal data.
 
-use super::{Told as _, open, print_json};
+use super::{Told as _, open, print_json, terms};
 use crate::cli::{Exit, Output};
 use crate::config::Config;
+use crate::rulebook;
 use anyhow::{Result, bail};
 use jiff::Timestamp;
 use jiff::tz::{TimeZone, offset};
-use kezek_domain::Tiyn;
+use kezek_domain::rules::{Mark, Reckoning};
+use kezek_domain::{Rules, Tiyn};
+use kezek_stage::Clock;
+use kezek_store::clock;
 use kezek_store::story::{Move, Story, Whereabouts, tell};
 
 /// Tells it.
@@ -18,12 +22,35 @@ pub async fn run(config: &Config, number: &str, output: Output) -> Result<Exit> 
     let Some(story) = tell(&pool, number).await.told("reading the case")? else {
         bail!("there is no case with this receipt, coupon or id; check the number");
     };
+    let rules = rulebook::read(config, &pool).await?;
+    let clock = Clock::system();
+    clock.set_offset_ms(clock::offset_ms(&pool).await.told("reading the business clock")?);
+    let term = term(&story, &rules, clock.now());
     if output.json {
-        print_json(&story)?;
+        let mut told = serde_json::to_value(&story)?;
+        if let Some(told) = told.as_object_mut() {
+            told.insert("term".to_owned(), serde_json::to_value(&term)?);
+        }
+        print_json(&told)?;
     } else {
-        print!("{}", text(&story));
+        print!("{}", text(&story, &term));
     }
     Ok(Exit::healthy(story.journal == "ok"))
+}
+
+/// How the case stands with its term (A4.2), by its journal and today's rules.
+fn term(s: &Story, rules: &Rules, now: Timestamp) -> Reckoning {
+    let mark = |m: &Move| Mark { at: m.at, stage: m.stage.clone(), move_label: m.move_label.clone() };
+    let journal: Vec<Mark> = s.moves.iter().map(mark).collect();
+    terms::reckon(rules, s.filed_at, &journal, s.stage.as_deref(), now)
+}
+
+fn told(term: &Reckoning) -> String {
+    let provisional = if term.provisional { ", provisional" } else { "" };
+    let whose: Vec<_> = term.whose.iter().map(|(whose, days)| format!("{whose} {days}")).collect();
+    let whose = if whose.is_empty() { String::new() } else { format!(" ({})", whose.join(", ")) };
+    let (due, standing, used, paused) = (term.due, term.standing, term.used, term.paused);
+    format!("term: due {due}{provisional}, {standing}; {used} working days used{whose}, {paused} did not count")
 }
 
 /// An instant as people in Almaty read it.
@@ -31,7 +58,7 @@ fn almaty(at: Timestamp) -> String {
     at.to_zoned(TimeZone::fixed(offset(5))).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-fn text(s: &Story) -> String {
+fn text(s: &Story, term: &Reckoning) -> String {
     let mut out = Vec::new();
     let coupon = s.coupon.as_deref().unwrap_or("not registered yet");
     out.push(format!("case {}  receipt {}  coupon {coupon}", s.case, s.receipt));
@@ -51,6 +78,7 @@ fn text(s: &Story) -> String {
         }
         (None, None) => s.how.clone(),
     });
+    out.push(told(term));
     out.push(format!("message: {}", message(&s.message)));
     if let Some(hold) = &s.hold {
         let until = hold.until.map_or_else(|| "without a deadline".to_owned(), |u| format!("until {}", almaty(u)));
