@@ -14,7 +14,8 @@ use kezek_domain::rules::Extension;
 use kezek_domain::{Iin, IinProfile, Role, Rules};
 use kezek_gateway::eds::{Evidence, Reason, SignatureVerifier, SignerRole, Verification};
 use kezek_stage::{Clock, ConfigError};
-use kezek_store::{accounts, clock};
+use kezek_store::{accounts, audit, clock, mint};
+use serde_json::json;
 use sqlx::PgPool;
 use std::path::{Path, PathBuf};
 
@@ -84,6 +85,34 @@ pub async fn read_with(config: &Config, pool: &PgPool) -> Result<(Rules, Option<
     let evidence = judge(&extension, text.as_bytes(), &signatures, &signatories, &verifier(config)?, now)?;
     let rules = built_in.extended(&extension, &text).map_err(|e| wrong(format!("{}: {e}", file.display())))?;
     Ok((rules, Some(Extended { extension, evidence })))
+}
+
+/// Writes an extension that was taken into the audit trail, with whose signatures over which bytes bear it out.
+///
+/// # Errors
+/// The database: a process does not start on an extension that it could not write down.
+pub async fn write_down(pool: &PgPool, rules: &Rules, extended: &Extended) -> Result<()> {
+    let Extended { extension, evidence } = extended;
+    let shown: Vec<_> = evidence
+        .iter()
+        .zip(&extension.signers)
+        .map(|(e, account)| {
+            json!({ "account": account, "signature_sha256": e.evidence_sha256, "certificate": e.certificate_serial })
+        })
+        .collect();
+    let entry = audit::Entry {
+        account: "kezek",
+        role: "system",
+        act: "rules-extended",
+        case_id: None,
+        detail: json!({
+            "rule_version": rules.version(), "service": extension.service, "from": extension.from, "to": extension.to,
+            "act": extension.act, "reason": extension.reason, "signed": shown,
+        }),
+    };
+    let mut tx = pool.begin().await.told("writing the extension down")?;
+    audit::append(&mut mint(&mut tx), &entry).await.told("writing the extension down")?;
+    tx.commit().await.told("writing the extension down")
 }
 
 /// Where the signature of an account over a file lies: beside it.

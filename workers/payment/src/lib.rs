@@ -65,7 +65,8 @@ impl Stage for Payment {
             Placed::Withdrawn => return self.after_withdrawal(file, attempt, taken).await,
         };
         let order = PaymentOrder { key: order::key(file.case.id).to_string(), number, amount: duty, until };
-        Ok(Turn::Hold(Hold::until(until).filing(SectionDraft::of(&order)?).notify(NoticeKind::PaymentDue)))
+        let next = self.next_look(until, attempt.now());
+        Ok(Turn::Hold(Hold::until(next).filing(SectionDraft::of(&order)?).notify(NoticeKind::PaymentDue)))
     }
 
     async fn answer(
@@ -91,7 +92,7 @@ impl Stage for Payment {
                 if taken.covers(duty, &self.rules) {
                     Ok(Turn::Done(Outcome::paid(&taken, attempt.now())))
                 } else if in_time {
-                    Ok(waiting(until))
+                    Ok(Turn::Hold(Hold::until(self.next_look(until, attempt.now())).notify(NoticeKind::PartlyPaid)))
                 } else {
                     self.withdraw(file, attempt).await
                 }
@@ -100,7 +101,12 @@ impl Stage for Payment {
         }
     }
 
+    /// The first deadline of an order is the reminder's, the second its own: only then is it withdrawn.
     async fn lapse(&self, _job: &Job, file: &File<Self>, attempt: &Attempt) -> Result<Turn<Self>, Fault> {
+        let until = file.get::<PaymentOrder>()?.until;
+        if attempt.now() < until {
+            return Ok(Turn::Hold(Hold::until(until).notify(NoticeKind::PaymentReminder)));
+        }
         self.withdraw(file, attempt).await
     }
 
@@ -110,6 +116,12 @@ impl Stage for Payment {
 }
 
 impl Payment {
+    /// When an order that is open until then is looked at next: when the applicant is reminded, or at its end.
+    fn next_look(&self, until: Timestamp, now: Timestamp) -> Timestamp {
+        let reminded = self.rules.terms().reminded_at(until);
+        if now < reminded { reminded } else { until }
+    }
+
     /// Withdraws the order, and settles what it is then known to have taken in.
     async fn withdraw(&self, file: &File<Self>, attempt: &Attempt) -> Result<Turn<Self>, Fault> {
         let duty = duty::due(file)?;
@@ -145,10 +157,6 @@ impl Payment {
         order::cancel_registration(&self.gateway, file, attempt).await?;
         Ok(Turn::Done(Outcome::Lapsed { found: taken.found().to_vec() }))
     }
-}
-
-fn waiting(until: Timestamp) -> Turn<Payment> {
-    Turn::Hold(Hold::until(until).notify(NoticeKind::PartlyPaid))
 }
 
 /// Payments by number, as the gateway reports them.

@@ -52,7 +52,9 @@ async fn ordered(gateway: &Register) -> Result<Bench<Payment>, Box<dyn std::erro
     gateway.answers(CREATE_ORDER, Node::new("answer").field("orderNumber", "demo-order-1"));
     let mut bench = bench(gateway)?;
     let Turn::Hold(hold) = bench.work(&Job {}).await? else { return Err("not held".into()) };
-    assert_eq!(hold.until, Some("2025-09-06T00:00:00+05:00".parse()?));
+    // the reminder's day first; the order itself is open until the day after
+    assert_eq!(hold.until, Some("2025-09-05T00:00:00+05:00".parse()?));
+    assert_eq!(bench.filed::<PaymentOrder>()?.until, "2025-09-06T00:00:00+05:00".parse()?);
     assert_eq!(hold.notices, [NoticeKind::PaymentDue]);
     Ok(bench)
 }
@@ -97,7 +99,7 @@ async fn a3_15_a_difference_below_one_tenge_is_not_rejected_and_one_tenge_is() -
             Turn::Done(Outcome::Paid { .. }) => assert!(enough),
             Turn::Hold(hold) => {
                 assert!(!enough);
-                assert_eq!(hold.until, Some("2025-09-06T00:00:00+05:00".parse()?));
+                assert_eq!(hold.until, Some("2025-09-05T00:00:00+05:00".parse()?));
                 assert_eq!(hold.notices, [NoticeKind::PartlyPaid]);
             }
             other @ (Turn::Done(_) | Turn::Again(_)) => return Err(format!("{other:?}").into()),
@@ -126,6 +128,7 @@ async fn a3_15_an_unpaid_order_is_withdrawn_its_parts_posted_and_its_registratio
     let gateway = Register::open().await?;
     gateway.answers(WITHDRAW_ORDER, withdrawal("00000", &[("p1", 40_000)]));
     let mut bench = ordered(&gateway).await?;
+    bench.passes(SignedDuration::from_hours(24 * 4));
     let turn = bench.lapse(&Job {}).await?;
     assert!(lapsed(&turn), "{turn:?}");
     assert_eq!(bench.case.purse.held(), Tiyn(40_000));
@@ -134,10 +137,27 @@ async fn a3_15_an_unpaid_order_is_withdrawn_its_parts_posted_and_its_registratio
 }
 
 #[tokio::test]
+async fn a3_15_whoever_has_not_paid_is_reminded_once_before_the_order_lapses() -> Tested {
+    let gateway = Register::open().await?;
+    gateway.answers(WITHDRAW_ORDER, withdrawal("00000", &[]));
+    let mut bench = ordered(&gateway).await?;
+    bench.passes(SignedDuration::from_hours(24 * 3));
+    let Turn::Hold(hold) = bench.lapse(&Job {}).await? else { return Err("not reminded".into()) };
+    assert_eq!(hold.notices, [NoticeKind::PaymentReminder]);
+    assert_eq!(hold.until, Some("2025-09-06T00:00:00+05:00".parse()?));
+    assert_eq!(services(&gateway), [CREATE_ORDER], "nothing is withdrawn yet");
+    bench.passes(SignedDuration::from_hours(24));
+    let turn = bench.lapse(&Job {}).await?;
+    assert!(lapsed(&turn), "{turn:?}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a3_15_an_order_already_paid_is_not_lapsed() -> Tested {
     let gateway = Register::open().await?;
     gateway.answers(WITHDRAW_ORDER, withdrawal("demo-already-paid", &[("p1", 78_640)]));
     let mut bench = ordered(&gateway).await?;
+    bench.passes(SignedDuration::from_hours(24 * 4));
     let turn = bench.lapse(&Job {}).await?;
     assert!(matches!(&turn, Turn::Done(Outcome::Paid { found, .. }) if found.len() == 1), "{turn:?}");
     assert!(!services(&gateway).contains(&CANCEL.to_owned()));

@@ -67,9 +67,10 @@ pub(super) async fn answered(town: Town, line: &Line) -> Result<(Town, Coverage)
     stage.early(&clean, &mut coverage).await.context("an answer before its hold")?;
     stage.two_at_once(&clean, &mut coverage).await.context("two answers at once")?;
     stage.against_a_lapse(&clean, &mut coverage).await.context("a lapse against an answer")?;
-    stage.after_closed(&mut coverage).await.context("payment after Closed")?;
     desk::decided(&mut stage, &mut coverage).await.context("decisions")?;
     cuts::killed(&mut stage, &clean, &mut coverage).await.context("workers are killed")?;
+    // last: it moves the clock, and with it every deadline that the others compare
+    stage.after_closed(&mut coverage).await.context("payment after Closed")?;
     // whoever was not needed goes on like everybody
     let left: Vec<CaseId> = stage.cases.drain(..).collect();
     for case in left {
@@ -81,6 +82,9 @@ pub(super) async fn answered(town: Town, line: &Line) -> Result<(Town, Coverage)
     super::no_conflicts(&town)?;
     Ok((town, coverage))
 }
+
+/// Days after which no wait of an applicant for his own payment is still open.
+const PAST_EVERY_DEADLINE: i64 = 10;
 
 /// What is tried here.
 const SCENARIOS: &[&str] = &[
@@ -372,7 +376,8 @@ impl Answered<'_> {
             return Ok(());
         }
         let case = self.held().await?;
-        self.is_due(case).await?;
+        // past every deadline of the wait: the first of several may only remind
+        self.town.clock_passes(PAST_EVERY_DEADLINE).await?;
         self.town.until_closed(case).await?;
         let first = self.answer(case).await?;
         let (_, _, _, tiyn) = first.money.clone().context("no money")?;

@@ -75,7 +75,11 @@ pub async fn run(config: Config, args: Run) -> Result<Exit> {
         bail!("the database lacks {} migration(s), first {}: run `kezek migrate`", todo.len(), todo[0]);
     }
     open::same_profile(&config, &pool).await?;
-    let rules = Arc::new(rulebook::read(&config, &pool).await?);
+    let (rules, extended) = rulebook::read_with(&config, &pool).await?;
+    if let Some(extended) = &extended {
+        rulebook::write_down(&pool, &rules, extended).await?;
+    }
+    let rules = Arc::new(rules);
     let engine = open::assemble(&config, &rules, pool, console)?;
     clock_round(engine.clone()).await.told("reading the business clock")?;
 
