@@ -53,7 +53,6 @@ pub struct Report {
 /// One outage with what it led to.
 #[derive(Debug, Serialize)]
 struct Shown {
-    #[serde(flatten)]
     outage: Outage,
     minutes: i64,
     /// Whether it lasted longer than the rules allow: people are sent to the service centre.
