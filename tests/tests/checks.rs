@@ -9,8 +9,9 @@ use kezek_domain::{Actor, CaseId, Receipt, StageName, Ticket};
 use kezek_store::cases::NewCase;
 use kezek_store::checks::{Asked, Checked, Journals, check};
 use kezek_store::jobs::JobRow;
+use kezek_store::seals::Seal;
 use kezek_store::story::{Whereabouts, tell};
-use kezek_store::{cases, jobs, journal, mint, seals};
+use kezek_store::{audit, cases, jobs, journal, mint, seals, trail};
 use kezek_testkit::database::Database;
 use serde_json::json;
 use sqlx::{PgPool, Row as _};
@@ -254,6 +255,157 @@ async fn a_seal_outlives_whoever_rewrites_the_tail_with_its_head() -> Result<()>
     ensure!(!seals::differing(&mut connection, &[]).await?.is_empty(), "the tables no longer bear it out");
     run(&pool, &["ALTER TABLE seals DISABLE TRIGGER USER", "DELETE FROM seals"]).await?;
     ensure!(seals::differing(&mut connection, &made).await?.len() == made.len(), "what was kept elsewhere still tells");
+    Ok(())
+}
+
+/// A second entry of the one case, so that there is something between.
+async fn goes_on(pool: &PgPool) -> Result<()> {
+    let mut tx = pool.begin().await?;
+    let mut permit = mint(&mut tx);
+    for number in 2..=4 {
+        let before = journal::list(&mut *permit.connection(), CASE).await?;
+        let last = before.last().ok_or_else(|| anyhow::anyhow!("no entry"))?;
+        let entry = JournalEntry { number, move_label: "hold".to_owned(), ..last.entry.clone() };
+        let digest = chain(&last.digest, &entry);
+        journal::append(&mut permit, &[Linked { entry, digest }]).await?;
+        sqlx::query("UPDATE cases SET journal_number = $1, journal_head = $2")
+            .bind(number)
+            .bind(digest.as_slice())
+            .execute(permit.connection())
+            .await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// What `kezek journal verify` finds: kind and place.
+async fn found(pool: &PgPool, known: &[Seal]) -> Result<Vec<(&'static str, &'static str, String)>> {
+    let verified = trail::verify(pool, known).await?;
+    Ok(verified.findings.into_iter().map(|f| (f.of, f.what, f.place)).collect())
+}
+
+#[tokio::test]
+async fn a0_1_journal_verify_finds_what_was_changed_removed_moved_or_cut_and_where() -> Result<()> {
+    let unlocked = "ALTER TABLE journal DISABLE TRIGGER USER";
+    let swap = "UPDATE journal SET number = CASE number WHEN 2 THEN 93 ELSE 92 END WHERE number IN (2, 3)";
+    let back = "UPDATE journal SET number = number - 90 WHERE number > 90";
+    // the tail with the head that knew it: whoever can do that leaves the case whole in itself
+    let cut = "DELETE FROM journal WHERE number = 4";
+    let hidden = "UPDATE cases SET journal_number = 3, journal_head = (SELECT head FROM journal WHERE number = 3)";
+    for (what, statements, expected) in [
+        ("nothing", vec![], None),
+        ("a changed row", vec!["UPDATE journal SET outcome = 'forged' WHERE number = 2"], Some(("changed", "2"))),
+        (
+            "a changed time",
+            vec!["UPDATE journal SET at = at + interval '1 s' WHERE number = 3"],
+            Some(("changed", "3")),
+        ),
+        ("a removed row", vec!["DELETE FROM journal WHERE number = 2"], Some(("removed-or-moved", "2"))),
+        ("two rows that changed places", vec![swap, back], Some(("changed", "2"))),
+        ("a cut tail", vec![cut], Some(("cut", "3"))),
+        ("another head", vec!["UPDATE cases SET journal_head = sha256('x')"], Some(("head", "4"))),
+        (
+            "a row that cannot be read",
+            vec!["UPDATE journal SET actor = '7' WHERE number = 1"],
+            Some(("unreadable", "")),
+        ),
+        ("a cut tail with its head", vec![cut, hidden], None),
+    ] {
+        let database = Database::new().await?;
+        let pool = database.owner().await?;
+        one_case(&pool).await?;
+        goes_on(&pool).await?;
+        run(&pool, &[unlocked]).await?;
+        run(&pool, &statements).await?;
+        let wanted: Vec<_> =
+            expected.into_iter().map(|(kind, place): (&str, &str)| ("journal", kind, place.to_owned())).collect();
+        ensure!(found(&pool, &[]).await? == wanted, "{what}: {:?}", found(&pool, &[]).await?);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a0_1_journal_verify_finds_a_hidden_cut_and_a_case_that_was_taken_out_by_the_seals() -> Result<()> {
+    let unlocked = ["ALTER TABLE journal DISABLE TRIGGER USER", "ALTER TABLE seals DISABLE TRIGGER USER"];
+    // the chain covers when an entry was recorded, so the day is turned back before it is written
+    for (what, statements) in [
+        (
+            "a tail that was cut with its head",
+            vec![
+                "DELETE FROM journal WHERE number = 4",
+                "UPDATE cases SET journal_number = 3, journal_head = (SELECT head FROM journal WHERE number = 3)",
+            ],
+        ),
+        ("a case that was taken out whole", vec!["DELETE FROM jobs", "DELETE FROM journal", "DELETE FROM cases"]),
+    ] {
+        let database = Database::new().await?;
+        let pool = database.owner().await?;
+        one_case(&pool).await?;
+        goes_on(&pool).await?;
+        run(&pool, &unlocked).await?;
+        run(&pool, &["UPDATE journal SET recorded_at = recorded_at - interval '2 days'"]).await?;
+        rechained(&pool).await?;
+        let mut tx = pool.begin().await?;
+        let kept = seals::make(&mut mint(&mut tx)).await?;
+        tx.commit().await?;
+        ensure!(kept.iter().any(|s| s.what == "journal" && s.entries == 4), "{kept:?}");
+        ensure!(found(&pool, &kept).await?.is_empty(), "sound before: {:?}", found(&pool, &kept).await?);
+        run(&pool, &statements).await?;
+        let wrong = found(&pool, &[]).await?;
+        ensure!(!wrong.is_empty() && wrong.iter().all(|(of, ..)| *of == "seal"), "{what}: {wrong:?}");
+        // and where the seals here were made anew, those that were kept elsewhere still tell
+        run(&pool, &["DELETE FROM seals"]).await?;
+        let mut tx = pool.begin().await?;
+        seals::make(&mut mint(&mut tx)).await?;
+        tx.commit().await?;
+        ensure!(found(&pool, &[]).await?.is_empty());
+        ensure!(!found(&pool, &kept).await?.is_empty(), "{what}");
+    }
+    Ok(())
+}
+
+/// Writes the journal's digests anew, as whoever made them would have.
+async fn rechained(pool: &PgPool) -> Result<()> {
+    let mut head = GENESIS;
+    for link in journal::list(pool, CASE).await? {
+        head = chain(&head, &link.entry);
+        sqlx::query("UPDATE journal SET head = $1 WHERE number = $2")
+            .bind(head.as_slice())
+            .bind(link.entry.number)
+            .execute(pool)
+            .await?;
+    }
+    sqlx::query("UPDATE cases SET journal_head = $1").bind(head.as_slice()).execute(pool).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a0_1_the_audit_trail_covers_who_what_why_and_when() -> Result<()> {
+    for (what, statement, expected) in [
+        ("nothing", "SELECT 1", vec![]),
+        ("who", "UPDATE audit SET account = 'another' WHERE number = 2", vec!["2"]),
+        ("what", "UPDATE audit SET act = 'another' WHERE number = 1", vec!["1"]),
+        ("when", "UPDATE audit SET at = at - interval '1 hour' WHERE number = 3", vec!["3"]),
+        ("a removed entry", "DELETE FROM audit WHERE number = 2", vec!["3"]),
+    ] {
+        let database = Database::new().await?;
+        let pool = database.owner().await?;
+        for act in ["case-read", "picture-read", "case-read"] {
+            let mut tx = pool.begin().await?;
+            let entry = audit::Entry {
+                account: "reviewer",
+                role: "reviewer",
+                act,
+                case_id: Some(CASE),
+                detail: json!({ "why": "review" }),
+            };
+            audit::append(&mut mint(&mut tx), &entry).await?;
+            tx.commit().await?;
+        }
+        run(&pool, &["ALTER TABLE audit DISABLE TRIGGER USER", statement]).await?;
+        let wanted: Vec<_> = expected.into_iter().map(|n| ("audit", "changed", n.to_owned())).collect();
+        ensure!(found(&pool, &[]).await? == wanted, "{what}: {:?}", found(&pool, &[]).await?);
+    }
     Ok(())
 }
 

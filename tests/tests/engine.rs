@@ -2,14 +2,20 @@
 
 #[path = "engine/answers.rs"]
 mod answers;
+#[path = "engine/decisions.rs"]
+mod decisions;
 #[path = "engine/effects.rs"]
 mod effects;
 #[path = "engine/faults.rs"]
 mod faults;
+#[path = "engine/given_up.rs"]
+mod given_up;
 #[path = "engine/holding.rs"]
 mod holding;
 #[path = "engine/journeys.rs"]
 mod journeys;
+#[path = "engine/keys.rs"]
+mod keys;
 #[path = "engine/law.rs"]
 mod law;
 #[path = "engine/lost_future.rs"]

@@ -12,7 +12,7 @@ pub use read::FieldError;
 pub use sections::{
     AskedQuestion, CancelReason, ChangedAttribute, CheckOutcome, CheckResult, Decision, DecisionOutcome, Document,
     DutyAssessment, DutyOutcome, Exemption, Findings, Handover, Identity, Payment, PaymentOrder, Production,
-    ProductionResult, Questions, Refund, Registration, Review,
+    ProductionResult, Proposal, ProposalState, Questions, Refund, Registration, Review,
 };
 
 use crate::label::labelled;
@@ -43,6 +43,8 @@ labelled! {
         Payment = "payment",
         /// The reviewer's decision (A11a, A11b).
         Decision = "decision",
+        /// A decision that does not count yet (A11a, A11b).
+        Proposal = "proposal",
         /// What the production centre made (A3.18).
         Production = "production",
         /// The card handed over (A11d).

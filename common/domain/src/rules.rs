@@ -6,6 +6,7 @@
 
 mod calendar;
 mod clock;
+mod desk;
 mod duty;
 mod exemption;
 mod extension;
@@ -24,6 +25,7 @@ mod time;
 
 pub use calendar::{Calendar, Due};
 pub use clock::{ClockRules, Mark, Reckoning, StageRule, Standing, Whose};
+pub use desk::{DeskRules, FourEyes, OldCardRule};
 pub use duty::{Duty, DutyQuestion, DutyTable, NoDuty};
 pub use exemption::{Exemptions, Ground, Mapping};
 pub use extension::Extension;
@@ -47,9 +49,10 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-const BUILT_IN: [(&str, &str); 9] = [
+const BUILT_IN: [(&str, &str); 10] = [
     ("calendar.toml", include_str!("../rules/calendar.toml")),
     ("clock.toml", include_str!("../rules/clock.toml")),
+    ("desk.toml", include_str!("../rules/desk.toml")),
     ("duty.toml", include_str!("../rules/duty.toml")),
     ("exemption.toml", include_str!("../rules/exemption.toml")),
     ("legal.toml", include_str!("../rules/legal.toml")),
@@ -81,6 +84,7 @@ pub struct Rules {
     legal: legal::Legal,
     duty: DutyTable,
     exemptions: Exemptions,
+    desk: DeskRules,
     calendar: Calendar,
     clock: ClockRules,
     terms: Terms,
@@ -122,6 +126,7 @@ impl Rules {
             legal: read(&files, "legal.toml", legal::Legal::check)?,
             duty: read(&files, "duty.toml", DutyTable::check)?,
             exemptions: read(&files, "exemption.toml", Exemptions::check)?,
+            desk: read(&files, "desk.toml", DeskRules::check)?,
             calendar: read(&files, "calendar.toml", Calendar::check)?,
             questions: read(&files, "questions.toml", QuestionRules::check)?,
             clock: read(&files, "clock.toml", ClockRules::check)?,
@@ -211,6 +216,12 @@ impl Rules {
     #[must_use]
     pub const fn exemptions(&self) -> &Exemptions {
         &self.exemptions
+    }
+
+    /// How officers decide and hand over.
+    #[must_use]
+    pub const fn desk(&self) -> &DeskRules {
+        &self.desk
     }
 
     /// The working calendar.

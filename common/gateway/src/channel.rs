@@ -14,6 +14,7 @@ use crate::envelope::{self, Body, Head, PROCESSED};
 use crate::fault::GatewayFault;
 use crate::service_ids;
 use crate::stamp::{message_id, sent_at};
+use crate::wsse::{Envelopes, SealFault};
 use crate::xml::{Node, Problem};
 
 /// The receiver has taken the message; its result comes later, if at all.
@@ -33,6 +34,7 @@ struct Inner {
     config: GatewayConfig,
     http: reqwest::Client,
     lanes: Vec<(System, Semaphore)>,
+    envelopes: Option<Envelopes>,
 }
 
 impl fmt::Debug for Gateway {
@@ -47,6 +49,18 @@ impl Gateway {
     /// # Errors
     /// Where the configuration cannot be used.
     pub fn new(config: GatewayConfig) -> Result<Self, ConfigProblem> {
+        Self::build(config, None)
+    }
+
+    /// A client whose requests are signed, and which accepts signed answers alone.
+    ///
+    /// # Errors
+    /// As [`Gateway::new`].
+    pub fn sealed(config: GatewayConfig, envelopes: Envelopes) -> Result<Self, ConfigProblem> {
+        Self::build(config, Some(envelopes))
+    }
+
+    fn build(config: GatewayConfig, envelopes: Option<Envelopes>) -> Result<Self, ConfigProblem> {
         config.check()?;
         let http = reqwest::Client::builder()
             .connect_timeout(Duration::from_millis(config.connect_timeout_ms))
@@ -57,7 +71,7 @@ impl Gateway {
             .build()
             .map_err(|_| ConfigProblem::new("url", "no HTTP client can be made; is OpenSSL installed?"))?;
         let lanes = System::ALL.iter().map(|system| (*system, Semaphore::new(config.in_flight_per_system))).collect();
-        Ok(Self { inner: Arc::new(Inner { config, http, lanes }) })
+        Ok(Self { inner: Arc::new(Inner { config, http, lanes, envelopes }) })
     }
 
     /// Asks a service of the synchronous channel.
@@ -130,6 +144,10 @@ impl Gateway {
             Some(lane) => Some(lane.acquire().await.map_err(|_| transport("client closed"))?),
             None => None,
         };
+        let text = match &self.inner.envelopes {
+            Some(envelopes) => envelopes.sign(&text).await.map_err(|fault| unsealed(system, fault))?,
+            None => text,
+        };
         let mut response = self
             .inner
             .http
@@ -148,6 +166,10 @@ impl Gateway {
                 return Err(bad(system, Problem::at("message", format!("larger than {limit} bytes"))));
             }
             body.extend_from_slice(&chunk);
+        }
+        // whatever is no answer of the gateway's (something before it, a proxy) is judged by its status, as before
+        if let Some(envelopes) = self.inner.envelopes.as_ref().filter(|_| http.is_success()) {
+            envelopes.verify(&body, sent_at()).await.map_err(|fault| unsealed(system, fault))?;
         }
         match envelope::open(&body, limit) {
             Ok(Body::Message(message)) if http.is_success() => Ok(message),
@@ -182,6 +204,16 @@ fn cause(error: &reqwest::Error) -> &'static str {
         "no connection"
     } else {
         LOST
+    }
+}
+
+/// An envelope that could not be signed, or an answer that is not the gateway's: nothing of it is used. The way to the
+/// gateway failed, so it is tried again; the code says what to look at.
+fn unsealed(system: System, fault: SealFault) -> GatewayFault {
+    match fault {
+        SealFault::Later => GatewayFault::Transport { system, what: "signature service unavailable" },
+        SealFault::NotSigned => GatewayFault::GatewayError { system, code: "envelope-not-signed".to_owned() },
+        SealFault::NotVerified(_) => GatewayFault::GatewayError { system, code: "envelope-not-verified".to_owned() },
     }
 }
 

@@ -3,18 +3,27 @@
 //! A signature is verified only if every rule holds: detached, exactly one signer, its certificate
 //! present, chained to a trusted authority and valid at the instant of signing, meant for signing
 //! and for the role, the person's own, and the content equal byte for byte. Anything else, and
-//! anything unknown, is "not verified" with a reason.
+//! anything unknown, is "not verified" with a reason. Two adapters: OpenSSL for RSA and ECDSA, and
+//! NCANode for the national algorithms.
 
 mod cms;
-mod der;
+pub mod der;
+mod ncanode;
+mod routed;
 
 use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use kezek_domain::Iin;
 use serde::{Deserialize, Serialize};
 
 pub use cms::CmsVerifier;
+pub use ncanode::{NcaNode, NcaNodeConfig};
+pub use routed::Routed;
+
+pub(crate) use ncanode::{Certificate, Unavailable, certificate_stands};
 
 /// In which role somebody signs; it decides which keys fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +47,10 @@ pub struct Evidence {
     pub signed_with: String,
     /// Name and version of the verifier.
     pub verifier: String,
+    /// The verifier's own answer as it came (revocation, timestamp, time), where it is another system. It names the
+    /// signer: kept sealed or not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
 }
 
 impl fmt::Debug for Evidence {
@@ -95,6 +108,10 @@ pub enum Reason {
     OtherPerson,
     /// The signature is not over these bytes.
     ContentDiffers,
+    /// The timestamp in the signature is of something else.
+    TimestampDiffers,
+    /// The verifier is another system, and it cannot be asked just now.
+    VerifierUnavailable,
 }
 
 impl Reason {
@@ -116,14 +133,69 @@ impl Reason {
             Self::NoIin => "no-iin",
             Self::OtherPerson => "other-person",
             Self::ContentDiffers => "content-differs",
+            Self::TimestampDiffers => "timestamp-differs",
+            Self::VerifierUnavailable => "verifier-unavailable",
         }
+    }
+
+    /// Whether nothing was found out: that tells nothing against the signer, and is asked again. Everything else is
+    /// known and does not change.
+    #[must_use]
+    pub const fn is_undetermined(self) -> bool {
+        matches!(self, Self::RevocationUnknown | Self::VerifierUnavailable)
     }
 }
 
-/// Verifies signatures. Never fails: what cannot be shown is not verified.
+/// What is to be verified.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    /// The exact bytes that must be signed.
+    pub content: &'a [u8],
+    /// The detached signature: CMS, DER.
+    pub signature: &'a [u8],
+    /// Whose it must be.
+    pub expected: &'a Iin,
+    /// In which role he signs.
+    pub role: SignerRole,
+    /// The instant of signing or filing, at which the certificate must be valid.
+    pub at: Timestamp,
+}
+
+impl fmt::Debug for Asked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Asked").field("role", &self.role).field("at", &self.at).finish_non_exhaustive()
+    }
+}
+
+/// A verdict on its way.
+pub type Judging<'a> = Pin<Box<dyn Future<Output = Verification> + Send + 'a>>;
+
+/// Verifies signatures. Never fails: what cannot be shown is not verified, and what could not be found out says so
+/// ([`Reason::is_undetermined`]).
 pub trait SignatureVerifier: Send + Sync {
-    /// Is `signature` (CMS, DER) a good detached signature of `expected`, in that role, over exactly
-    /// these bytes, judged at the instant `at`?
-    fn verify(&self, content: &[u8], signature: &[u8], expected: &Iin, role: SignerRole, at: Timestamp)
-    -> Verification;
+    /// Is this a good detached signature of the person expected, in that role, over exactly these bytes, judged at
+    /// that instant?
+    fn judge<'a>(&'a self, asked: Asked<'a>) -> Judging<'a>;
+}
+
+/// The verifier that an installation uses. Cheap to clone.
+#[derive(Clone)]
+pub struct Verifier(Arc<dyn SignatureVerifier>);
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Verifier")
+    }
+}
+
+impl Verifier {
+    /// The installation's verifier.
+    pub fn new(verifier: impl SignatureVerifier + 'static) -> Self {
+        Self(Arc::new(verifier))
+    }
+
+    /// As [`SignatureVerifier::judge`].
+    pub async fn judge(&self, asked: Asked<'_>) -> Verification {
+        self.0.judge(asked).await
+    }
 }

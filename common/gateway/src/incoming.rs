@@ -55,6 +55,8 @@ pub enum Message {
     PaymentConfirmed(PaymentConfirmed),
     /// What the production centre made of an order (A3.18, A5.4).
     ProductionResult(ProductionResult),
+    /// The applicant has claimed a refund at the tax authority (A11c).
+    TaxClaimFiled(TaxClaimFiled),
     /// The tax authority has paid a refund (A11c).
     TaxRefundPaid(TaxRefundPaid),
 }
@@ -113,6 +115,17 @@ impl fmt::Debug for CentreResult {
             Self::IncomingControlFailed { code } => write!(f, "IncomingControlFailed({code})"),
         }
     }
+}
+
+/// A claim for a refund. Unique by `number`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaxClaimFiled {
+    /// The effect key of our confirmation.
+    pub confirmation_key: String,
+    /// When, business time: the tax authority's term begins.
+    pub claimed_at: Timestamp,
+    /// The tax authority's number of the claim.
+    pub number: String,
 }
 
 /// A refund that was paid out. Unique by `number`.
@@ -178,6 +191,7 @@ impl Incoming {
         match self.service_id.as_str() {
             service_ids::PAYMENT_CONFIRMED => self.payment_confirmed().map(Message::PaymentConfirmed),
             service_ids::PRODUCTION_RESULT => self.production_result().map(Message::ProductionResult),
+            service_ids::TAX_CLAIM_FILED => self.tax_claim_filed().map(Message::TaxClaimFiled),
             service_ids::TAX_REFUND_PAID => self.tax_refund_paid().map(Message::TaxRefundPaid),
             _ => Err(Problem::at("messageInfo/serviceId", "not a service that we receive")),
         }
@@ -202,6 +216,14 @@ impl Incoming {
             _ => return Err(self.data.problem("result/kind", "has a value that is not known")),
         };
         Ok(ProductionResult { order_key: key(&self.data, "orderKey")?, result, at: self.data.instant("at")? })
+    }
+
+    fn tax_claim_filed(&self) -> Result<TaxClaimFiled, Problem> {
+        Ok(TaxClaimFiled {
+            confirmation_key: key(&self.data, "confirmationKey")?,
+            claimed_at: self.data.need_instant("claimedAt")?,
+            number: self.data.need_text("number")?.to_owned(),
+        })
     }
 
     fn tax_refund_paid(&self) -> Result<TaxRefundPaid, Problem> {

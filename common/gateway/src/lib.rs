@@ -25,6 +25,7 @@ mod stamp;
 pub mod statement;
 pub mod status;
 pub mod tax;
+pub mod wsse;
 pub mod xml;
 
 pub use channel::{Accepted, Gateway};
@@ -93,6 +94,8 @@ pub mod service_ids {
     pub const PAYMENT_CONFIRMED: &str = "demo-payment-confirmed";
     /// Arrives: what the production centre made of an order.
     pub const PRODUCTION_RESULT: &str = "demo-production-result";
+    /// Arrives: the applicant has claimed a refund at the tax authority.
+    pub const TAX_CLAIM_FILED: &str = "demo-tax-claim-filed";
     /// Arrives: the tax authority has paid a refund.
     pub const TAX_REFUND_PAID: &str = "demo-tax-refund-paid";
 }

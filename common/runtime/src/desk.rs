@@ -108,6 +108,22 @@ pub async fn replay(engine: &Engine, id: Uuid, actor: &str, reason: &str) -> Res
     Ok(next.ticket)
 }
 
+/// The parked case of an open letter, if the letter may still end it: what the operator does outside first, he does only
+/// where the discard will then be taken.
+///
+/// # Errors
+/// [`DeskError`]: no such letter, not open, of no case, or out of date.
+pub async fn ends(engine: &Engine, id: Uuid) -> Result<Uuid, DeskError> {
+    let letter = open_letter(engine, id).await?;
+    if letter.subject != "case" {
+        return Err(DeskError::NoSubject(id));
+    }
+    let mut tx = engine.pool().begin().await.map_err(StoreError::from)?;
+    let own = standing(&mut mint(&mut tx), &letter).await?;
+    tx.rollback().await.map_err(StoreError::from)?;
+    Ok(own.subject_id)
+}
+
 /// Discards a letter with a reason; says what becomes of its case.
 ///
 /// # Errors

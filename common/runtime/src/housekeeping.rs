@@ -8,7 +8,7 @@ use crate::points::{self, Point};
 use crate::watchdog::Watchdog;
 use kezek_store::jobs::JobRow;
 use kezek_store::outbox::OutboxRow;
-use kezek_store::{StoreError, bounded_by, clock, dead_letters, holds, mint, outbox, pauses};
+use kezek_store::{StoreError, bounded_by, clock, dead_letters, holds, mint, outbox, pauses, seals};
 use std::collections::HashSet;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +16,9 @@ use uuid::Uuid;
 
 /// How long one round may take: the sweeper also waits for the broker's confirms.
 const ROUND: Duration = Duration::from_secs(60);
+
+/// How often days are looked for that are over and have no seal.
+const SEALS: Duration = Duration::from_secs(600);
 
 /// Runs all of it until `stop`.
 pub async fn housekeeping(engine: Engine, stop: CancellationToken) {
@@ -25,6 +28,7 @@ pub async fn housekeeping(engine: Engine, stop: CancellationToken) {
         every(&engine, &stop, Duration::from_millis(500), "outbox", outbox_round),
         every(&engine, &stop, Duration::from_millis(500), "breakers", breaker_round),
         every(&engine, &stop, Duration::from_secs(2), "gauges", gauge_round),
+        every(&engine, &stop, SEALS, "seals", seal_round),
         watch(&engine, &stop),
     );
 }
@@ -131,6 +135,19 @@ async fn outbox_round(engine: Engine) -> Result<(), StoreError> {
     outbox::delete(&mut *tx, &gone).await?;
     points::reached(Point::BeforeCommit, "outbox", || subjects(&left)).await;
     tx.commit().await?;
+    Ok(())
+}
+
+/// Seals the days that are over (A0.1). Several processes may look at once: a day is sealed once. The export is the
+/// operator's: a seal that lies here alone shows little.
+async fn seal_round(engine: Engine) -> Result<(), StoreError> {
+    let mut tx = engine.pool().begin().await?;
+    let made = seals::make(&mut mint(&mut tx)).await?;
+    tx.commit().await?;
+    for seal in made {
+        // whoever keeps the log elsewhere has kept the seal elsewhere
+        tracing::info!(day = %seal.day, what = seal.what, entries = seal.entries, digest = seal.digest, "sealed");
+    }
     Ok(())
 }
 

@@ -66,6 +66,8 @@ pub struct Caller {
     pub region: Option<Region>,
     /// The IIN of the person behind the account, where decisions are signed; never shown.
     pub iin: Option<kezek_domain::Iin>,
+    /// The registration points at which the account hands cards over (A3.19); none for other roles.
+    pub points: Vec<String>,
 }
 
 impl Caller {
@@ -160,7 +162,10 @@ impl From<Fault> for DoorError {
             Fault::Transient { .. } => {
                 Self::unavailable(format!("not possible just now ({}); nothing was kept, send it again", fault.cause()))
             }
-            Fault::Permanent { .. } => Self::new(500, "fault", format!("stopped by a fault ({})", fault.cause())),
+            Fault::Permanent { .. } => Self {
+                more: Some(("cause", fault.cause().to_owned())),
+                ..Self::new(500, "fault", format!("stopped by a fault ({})", fault.cause()))
+            },
         }
     }
 }

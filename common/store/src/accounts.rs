@@ -2,6 +2,9 @@
 
 use crate::StoreError;
 
+/// As what an officer's IIN is sealed: it is bound to this name.
+pub const OFFICER_IIN: &str = "officer-iin";
+
 /// An account's row; the token itself is never stored.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the columns are described in the migration")]
@@ -10,6 +13,7 @@ pub struct AccountRow {
     pub role: String,
     pub region: Option<String>,
     pub iin: Option<Vec<u8>>,
+    pub points: Vec<String>,
     pub blocked: bool,
 }
 
@@ -23,7 +27,8 @@ pub async fn find_by_token(
 ) -> Result<Option<AccountRow>, StoreError> {
     Ok(sqlx::query_as!(
         AccountRow,
-        r#"SELECT account, role, region, iin, blocked_at IS NOT NULL AS "blocked!" FROM accounts WHERE token_sha256 = $1"#,
+        r#"SELECT account, role, region, iin, points, blocked_at IS NOT NULL AS "blocked!" FROM accounts
+         WHERE token_sha256 = $1"#,
         token_sha256
     )
     .fetch_optional(executor)
@@ -37,7 +42,7 @@ pub async fn find_by_token(
 pub async fn list(executor: impl sqlx::PgExecutor<'_>) -> Result<Vec<AccountRow>, StoreError> {
     Ok(sqlx::query_as!(
         AccountRow,
-        r#"SELECT account, role, region, iin, blocked_at IS NOT NULL AS "blocked!" FROM accounts ORDER BY account"#
+        r#"SELECT account, role, region, iin, points, blocked_at IS NOT NULL AS "blocked!" FROM accounts ORDER BY account"#
     )
     .fetch_all(executor)
     .await?)
@@ -49,14 +54,15 @@ pub async fn list(executor: impl sqlx::PgExecutor<'_>) -> Result<Vec<AccountRow>
 /// Where the database fails.
 pub async fn put(executor: impl sqlx::PgExecutor<'_>, row: &AccountRow, token_sha256: &[u8]) -> Result<(), StoreError> {
     sqlx::query!(
-        "INSERT INTO accounts (account, role, region, iin, token_sha256) VALUES ($1, $2, $3, $4, $5)
+        "INSERT INTO accounts (account, role, region, iin, token_sha256, points) VALUES ($1, $2, $3, $4, $5, $6)
          ON CONFLICT (account) DO UPDATE SET role = excluded.role, region = excluded.region, iin = excluded.iin,
-             token_sha256 = excluded.token_sha256, blocked_at = NULL",
+             token_sha256 = excluded.token_sha256, points = excluded.points, blocked_at = NULL",
         row.account,
         row.role,
         row.region,
         row.iin,
-        token_sha256
+        token_sha256,
+        &row.points
     )
     .execute(executor)
     .await?;

@@ -1,6 +1,6 @@
 //! `audit`: who looked at what and who did what (A0.1), append-only and hash-chained.
 
-use crate::{Permit, StoreError};
+use crate::{Permit, SqlTime, StoreError};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
@@ -38,20 +38,62 @@ pub fn chain(previous: &[u8], number: i64, entry: &Entry<'_>) -> [u8; 32] {
     hash.finalize().into()
 }
 
+/// The detail with the instant of the entry in it: so the chain also covers when it was.
+fn dated(detail: &Value, at: SqlTime) -> Value {
+    let mut detail = match detail {
+        Value::Object(_) => detail.clone(),
+        Value::Null => Value::Object(serde_json::Map::new()),
+        other => serde_json::json!({ "of": other }),
+    };
+    if let Some(map) = detail.as_object_mut() {
+        map.insert("at".to_owned(), at.to_jiff().as_microsecond().into());
+    }
+    detail
+}
+
+/// Whether an entry says itself when it was, and its row says another time.
+#[must_use]
+pub fn misdated(detail: &Value, at: SqlTime) -> bool {
+    detail.get("at").and_then(Value::as_i64).is_some_and(|own| own != at.to_jiff().as_microsecond())
+}
+
+/// Whether nobody has written this act down within so many seconds of real time. Takes the trail's lock: whoever is told
+/// so and writes it down in the same transaction is the only one.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn first_within(permit: &mut Permit<'_>, act: &str, seconds: f64) -> Result<bool, StoreError> {
+    sqlx::query!("SELECT pg_advisory_xact_lock(hashtext('kezek.audit'))").execute(&mut *permit.connection()).await?;
+    Ok(sqlx::query_scalar!(
+        r#"SELECT NOT EXISTS (SELECT FROM audit WHERE act = $1 AND at > now() - make_interval(secs => $2)) AS "first!""#,
+        act,
+        seconds
+    )
+    .fetch_one(permit.connection())
+    .await?)
+}
+
 /// Appends an entry; one at a time, because each knows the one before.
 ///
 /// # Errors
 /// Where the database fails.
 pub async fn append(permit: &mut Permit<'_>, entry: &Entry<'_>) -> Result<(), StoreError> {
     sqlx::query!("SELECT pg_advisory_xact_lock(hashtext('kezek.audit'))").execute(&mut *permit.connection()).await?;
-    let last = sqlx::query!("SELECT number, head FROM audit ORDER BY number DESC LIMIT 1")
-        .fetch_optional(&mut *permit.connection())
-        .await?;
-    let (number, head) = last.map_or((1, GENESIS.to_vec()), |r| (r.number + 1, r.head));
-    let head = chain(&head, number, entry);
+    let last = sqlx::query!(
+        r#"SELECT now() AS "now!: SqlTime", last.number AS "number?", last.head AS "head?"
+         FROM (VALUES (1)) AS one (n) LEFT JOIN (SELECT number, head FROM audit ORDER BY number DESC LIMIT 1) AS last
+              ON true"#
+    )
+    .fetch_one(&mut *permit.connection())
+    .await?;
+    let number = last.number.unwrap_or(0) + 1;
+    let entry = Entry { detail: dated(&entry.detail, last.now), ..entry.clone() };
+    let head = chain(last.head.as_deref().unwrap_or(&GENESIS), number, &entry);
     sqlx::query!(
-        "INSERT INTO audit (number, account, role, act, case_id, detail, head) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO audit (number, at, account, role, act, case_id, detail, head)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         number,
+        last.now as SqlTime,
         entry.account,
         entry.role,
         entry.act,

@@ -313,6 +313,10 @@ async fn counts(tx: &mut PgConnection, out: &mut Checked) -> Result<(), StoreErr
     Ok(())
 }
 
+/// A journal that is not what it was: which case's, and where it stops being true (`None` where an entry cannot be
+/// read any more).
+pub(crate) type Broken = (Uuid, Option<Break>);
+
 /// A case's journal with what its row says of it.
 struct Claimed {
     id: Uuid,
@@ -321,6 +325,13 @@ struct Claimed {
 }
 
 async fn every_journal(tx: &mut PgConnection, out: &mut Checked) -> Result<Vec<Uuid>, StoreError> {
+    let (broken, seen) = journals(tx).await?;
+    out.facts.insert("journals_verified", seen);
+    Ok(broken.into_iter().map(|(case, _)| case).collect())
+}
+
+/// Verifies every case's journal; with how many cases there are.
+pub(crate) async fn journals(tx: &mut PgConnection) -> Result<(Vec<Broken>, i64), StoreError> {
     let (mut broken, mut after, mut seen) = (Vec::new(), Uuid::nil(), 0_i64);
     loop {
         let page = sqlx::query_as!(
@@ -336,8 +347,7 @@ async fn every_journal(tx: &mut PgConnection, out: &mut Checked) -> Result<Vec<U
         seen += i64::try_from(page.len()).unwrap_or(0);
         broken.extend(breaks(tx, &page).await?);
     }
-    out.facts.insert("journals_verified", seen);
-    Ok(broken)
+    Ok((broken, seen))
 }
 
 async fn latest_journals(tx: &mut PgConnection, most: i64) -> Result<Vec<Uuid>, StoreError> {
@@ -348,11 +358,11 @@ async fn latest_journals(tx: &mut PgConnection, most: i64) -> Result<Vec<Uuid>, 
     )
     .fetch_all(&mut *tx)
     .await?;
-    breaks(tx, &page).await
+    Ok(breaks(tx, &page).await?.into_iter().map(|(case, _)| case).collect())
 }
 
 /// The cases of a page whose journal does not verify.
-async fn breaks(tx: &mut PgConnection, page: &[Claimed]) -> Result<Vec<Uuid>, StoreError> {
+async fn breaks(tx: &mut PgConnection, page: &[Claimed]) -> Result<Vec<Broken>, StoreError> {
     let ids: Vec<_> = page.iter().map(|c| c.id).collect();
     let rows = sqlx::query!(
         "SELECT case_id, number, ticket, at, recorded_at, stage, visit, move_label, outcome, actor, rule_version,
@@ -400,15 +410,20 @@ async fn breaks(tx: &mut PgConnection, page: &[Claimed]) -> Result<Vec<Uuid>, St
         };
         verify(entries, &head, claimed.number).map_err(Some)
     };
-    Ok(page.iter().filter(|c| sound(c).is_err()).map(|c| c.id).collect())
+    Ok(page.iter().filter_map(|c| sound(c).err().map(|place| (c.id, place))).collect())
 }
 
 /// Entries of the audit trail that do not follow from the one before.
 async fn audit_breaks(tx: &mut PgConnection) -> Result<i64, StoreError> {
-    let (mut previous, mut last, mut broken) = (audit::GENESIS.to_vec(), 0_i64, 0_i64);
+    Ok(i64::try_from(audit_trail(tx).await?.len()).unwrap_or(i64::MAX))
+}
+
+/// The numbers of those entries.
+pub(crate) async fn audit_trail(tx: &mut PgConnection) -> Result<Vec<i64>, StoreError> {
+    let (mut previous, mut last, mut broken) = (audit::GENESIS.to_vec(), 0_i64, Vec::new());
     loop {
         let page = sqlx::query!(
-            "SELECT number, account, role, act, case_id, detail, head FROM audit WHERE number > $1 ORDER BY number
+            "SELECT number, at, account, role, act, case_id, detail, head FROM audit WHERE number > $1 ORDER BY number
              LIMIT $2",
             last,
             PAGE
@@ -426,8 +441,11 @@ async fn audit_breaks(tx: &mut PgConnection) -> Result<i64, StoreError> {
                 case_id: row.case_id,
                 detail: row.detail,
             };
+            let misdated = audit::misdated(&entry.detail, row.at);
             let follows = row.number == last + 1 && audit::chain(&previous, row.number, &entry)[..] == row.head[..];
-            broken += i64::from(!follows);
+            if misdated || !follows {
+                broken.push(row.number);
+            }
             previous = row.head;
             last = row.number;
         }

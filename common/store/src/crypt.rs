@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const NONCE: usize = 12;
+/// Length of a case's key.
+const KEY: usize = 32;
 
 /// The keys from configuration.
 #[derive(Clone)]
@@ -110,9 +112,44 @@ impl Keyring {
     /// Where the key id is unknown, or the case's key was erased or altered.
     pub fn case_key(&self, case: CaseId, key_id: &str, wrapped: Option<&[u8]>) -> Result<CaseKey, StoreError> {
         let wrapped = wrapped.ok_or(StoreError::Crypt("the case's key was erased"))?;
-        let key = open(self.wrapper(key_id)?, wrapped, &format!("kezek/case-key/{}/{key_id}", case.0))?;
+        let (key, bound_to) = self.unwrap(case, key_id, wrapped)?;
         let cipher = Aes256Gcm::new_from_slice(&key).map_err(|_| StoreError::Crypt("case key length"))?;
-        Ok(CaseKey { case, key_id: key_id.to_owned(), cipher })
+        Ok(CaseKey { case, key_id: bound_to, cipher })
+    }
+
+    /// A case's key, and the key id that its values are bound to: that of the wrapping key which it was made under. A
+    /// key that was wrapped anew carries it after itself.
+    fn unwrap(&self, case: CaseId, key_id: &str, wrapped: &[u8]) -> Result<(Vec<u8>, String), StoreError> {
+        let mut key = open(self.wrapper(key_id)?, wrapped, &format!("kezek/case-key/{}/{key_id}", case.0))?;
+        let first = key.split_off(KEY.min(key.len()));
+        let bound_to = match first.as_slice() {
+            [] => key_id.to_owned(),
+            id => String::from_utf8(id.to_vec()).map_err(|_| StoreError::Crypt("case key length"))?,
+        };
+        Ok((key, bound_to))
+    }
+
+    /// A case's key wrapped anew, under the current key. What the case's key has sealed opens as before.
+    ///
+    /// # Errors
+    /// Where the old key id is unknown, or the wrapped key was altered.
+    pub fn rewrap(&self, case: CaseId, key_id: &str, wrapped: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let (mut key, bound_to) = self.unwrap(case, key_id, wrapped)?;
+        key.extend_from_slice(bound_to.as_bytes());
+        seal(self.wrapper(&self.current)?, &key, &format!("kezek/case-key/{}/{}", case.0, self.current))
+    }
+
+    /// The id of the current wrapping key.
+    #[must_use]
+    pub fn current(&self) -> &str {
+        &self.current
+    }
+
+    /// Whether a value of the installation lies under the current key.
+    #[must_use]
+    pub fn is_current(&self, sealed: &[u8]) -> bool {
+        let id = sealed.split_first().and_then(|(length, rest)| rest.get(..usize::from(*length)));
+        id == Some(self.current.as_bytes())
     }
 
     /// Seals a value of the installation (an officer's IIN).
@@ -182,6 +219,27 @@ mod tests {
         let mut altered = sealed;
         altered[20] ^= 1;
         assert!(key.open("form", &altered).is_err(), "altered");
+    }
+
+    #[test]
+    fn a_case_key_that_was_wrapped_anew_opens_what_it_sealed_before_and_the_old_key_is_not_needed_any_more() {
+        let case = CaseId(uuid::Uuid::from_u128(1));
+        let (key, mut wrapped, mut id) = ring().new_case_key(case).unwrap();
+        let before = key.seal("form", b"before").unwrap();
+        // twice: to a second key, and to a third
+        for (current, keys) in [("k2", [("k1", 7), ("k2", 8)]), ("k3", [("k2", 8), ("k3", 9)])] {
+            let keys = keys.into_iter().map(|(id, n)| (id.to_owned(), [n; 32])).collect();
+            let both = Keyring::new(current, &keys, [9; 32]).unwrap();
+            wrapped = both.rewrap(case, &id, &wrapped).unwrap();
+            id = current.to_owned();
+        }
+        let alone = Keyring::new("k3", &BTreeMap::from([("k3".to_owned(), [9; 32])]), [9; 32]).unwrap();
+        let anew = alone.case_key(case, &id, Some(&wrapped)).unwrap();
+        assert_eq!(anew.open("form", &before).unwrap(), b"before");
+        // a process that still holds the key as it was, and one that holds it as it is, read each other
+        assert_eq!(key.open("form", &anew.seal("form", b"after").unwrap()).unwrap(), b"after");
+        assert!(ring().case_key(case, &id, Some(&wrapped)).is_err(), "the old key alone opens nothing");
+        assert!(alone.rewrap(CaseId(uuid::Uuid::from_u128(2)), &id, &wrapped).is_err(), "another case's");
     }
 
     #[test]

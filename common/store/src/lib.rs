@@ -26,11 +26,14 @@ pub mod pauses;
 mod permit;
 mod pool;
 pub mod reconcile;
+pub mod reports;
+pub mod rotation;
 pub mod seals;
 pub mod side_messages;
 pub mod spine;
 pub mod story;
 pub mod terms;
+pub mod trail;
 pub mod unseen;
 pub mod warm;
 

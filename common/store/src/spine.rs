@@ -106,7 +106,10 @@ pub async fn write(permit: &mut Permit<'_>, spine: Spine<'_>) -> Result<(), Stor
                    held_until = n.held_until, closing = n.closing, refunding_closing = n.refunding_closing,
                    refunding_reason = n.refunding_reason, visits = n.visits, journal_number = n.journal_number,
                    journal_head = n.journal_head, coupon = coalesce(cases.coupon, n.coupon),
-                   received_tiyn = n.received, earned_tiyn = n.earned, returned_tiyn = n.returned, moved_at = now()
+                   received_tiyn = n.received, earned_tiyn = n.earned, returned_tiyn = n.returned, moved_at = now(),
+                   -- money that comes while somebody may have the case before him changes what he reads
+                   revision = cases.revision
+                       + (cases.how = 'held' AND (cases.received_tiyn <> n.received OR cases.returned_tiyn <> n.returned))::int
             FROM (SELECT unnest($1::uuid[]) AS id, unnest($2::text[]) AS how, unnest($3::text[]) AS stage,
                          unnest($4::integer[]) AS visit, unnest($5::timestamptz[]) AS held_until,
                          unnest($6::text[]) AS closing, unnest($7::text[]) AS refunding_closing,

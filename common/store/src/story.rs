@@ -25,6 +25,10 @@ pub struct Story {
     pub service: String,
     /// The version of its flow.
     pub flow_version: i32,
+    /// The person's cancelled application before this one (A11c): its receipt.
+    pub follows: Option<String>,
+    /// The person's next application, where this one was cancelled: its receipt.
+    pub followed_by: Option<String>,
     /// The chosen region.
     pub region: String,
     /// When it was filed, on the business clock.
@@ -280,6 +284,21 @@ pub async fn tell(pool: &PgPool, number: &str) -> Result<Option<Story>, StoreErr
         issued.map(SqlTime::to_jiff),
         waiting_letters,
     )?;
+    // found by the keyed hash: nothing more is kept of who the person is
+    let follows = sqlx::query_scalar!(
+        "SELECT b.receipt FROM cases c JOIN cases b ON b.iin_hash = c.iin_hash AND b.service = c.service
+         WHERE c.id = $1 AND b.closing = 'cancelled' AND b.filed_at < c.filed_at ORDER BY b.filed_at DESC LIMIT 1",
+        id
+    )
+    .fetch_optional(pool)
+    .await?;
+    let followed_by = sqlx::query_scalar!(
+        "SELECT n.receipt FROM cases c JOIN cases n ON n.iin_hash = c.iin_hash AND n.service = c.service
+         WHERE c.id = $1 AND c.closing = 'cancelled' AND n.filed_at > c.filed_at ORDER BY n.filed_at LIMIT 1",
+        id
+    )
+    .fetch_optional(pool)
+    .await?;
     Ok(Some(Story {
         case: id,
         money: Purse {
@@ -294,6 +313,8 @@ pub async fn tell(pool: &PgPool, number: &str) -> Result<Option<Story>, StoreErr
         coupon: row.coupon,
         service: row.service,
         flow_version: row.flow_version,
+        follows,
+        followed_by,
         region: row.region,
         filed_at: row.filed_at.to_jiff(),
         opened_at: row.opened_at.to_jiff(),

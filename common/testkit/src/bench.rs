@@ -103,6 +103,10 @@ impl<S: Stage> Bench<S> {
         self.sections.insert(T::SECTION, (T::VERSION, serde_json::to_value(section).unwrap_or(Value::Null)));
         self
     }
+    /// [`Bench::filing`] on a bench that is in use.
+    pub fn put<T: Filed>(&mut self, section: &T) {
+        self.sections.insert(T::SECTION, (T::VERSION, serde_json::to_value(section).unwrap_or(Value::Null)));
+    }
     /// Attaches a picture or document.
     #[must_use]
     pub fn attaching(mut self, which: Attachment, bytes: impl Into<Vec<u8>>) -> Self {
@@ -195,7 +199,10 @@ impl<S: Stage> Bench<S> {
         if let Some(money) = answer.money() {
             self.post(money.kind, &money.provider, &money.number, money.amount);
         }
-        self.status(How::Held { until: None });
+        // a case that is held with a deadline keeps it
+        if !matches!(self.case.status.how(), Some(How::Held { .. })) {
+            self.status(How::Held { until: None });
+        }
         let (file, attempt) = self.attempt();
         let turn = self.stage.answer(&answer, &job, &file, &attempt).await;
         self.after(&attempt, turn)

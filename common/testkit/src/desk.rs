@@ -133,13 +133,18 @@ impl Counter {
 /// An officer in a role and region.
 #[must_use]
 pub fn officer(role: Role, region: Region, iin: Option<Iin>) -> Caller {
-    Caller { account: format!("{role}-{}", region.as_str()), role, region: Some(region), iin }
+    // whoever issues serves every point that sample people choose
+    let points = match role {
+        Role::Issuer => (1..4).map(|n| format!("{}-{n:02}", region.as_str())).collect(),
+        _ => Vec::new(),
+    };
+    Caller { account: format!("{role}-{}", region.as_str()), role, region: Some(region), iin, points }
 }
 
 /// An account of a national role or of an outside system.
 #[must_use]
 pub fn account(role: Role) -> Caller {
-    Caller { account: role.label().to_owned(), role, region: None, iin: None }
+    Caller { account: role.label().to_owned(), role, region: None, iin: None, points: Vec::new() }
 }
 
 /// Asks a door as a caller, and gives its answer with the body as JSON (`null` where it is none).

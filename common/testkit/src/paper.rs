@@ -54,7 +54,7 @@ pub fn form() -> Form {
         service: Service::ID_CARD_RENEWAL,
         reason: Reason::Expiry,
         region: region(),
-        registration_point: "demo-point-75-1".to_owned(),
+        registration_point: "KZ-75-01".to_owned(),
         document_number: "012345678".to_owned(),
         document_expires: Some(expires()),
         consent: Consent {
@@ -109,7 +109,7 @@ pub fn findings() -> Findings {
 /// The registration (A3.13).
 #[must_use]
 pub fn registration() -> Registration {
-    Registration { coupon: coupon(), registered_at: filed_at(), documentation_code: "demo-75-01".to_owned() }
+    Registration { coupon: coupon(), registered_at: filed_at(), documentation_code: "demo-expiry".to_owned() }
 }
 
 /// A duty of 786.40 ₸ is due (A3.15).

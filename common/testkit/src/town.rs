@@ -143,13 +143,15 @@ impl Town {
             seed: founding.seed,
             connections: (founding.limits.connections, founding.limits.console_connections),
             seconds: (founding.limits.effect_seconds, founding.limits.sweep_after_seconds),
+            rules: founding.rules.clone(),
             config: founding.config.iter().map(|(name, section)| ((*name).to_owned(), section.clone())).collect(),
         };
         let Process { engine, rooms, answers, doors } =
             Process::open(&plan, founding.limits.clone(), founding.clock.clone()).await?;
         let from =
             gateway::Config { sender_id: SANDBOX.0.to_owned(), password: SecretString::from(SANDBOX.1.to_owned()) };
-        let callback = gateway::routes(Arc::clone(&answers), engine.keyring().clone(), from);
+        let callback =
+            gateway::routes(Arc::clone(&answers), engine.keyring().clone(), from, None, engine.clock().clone());
         let deaf = Arc::new(AtomicBool::new(false));
         let callback = callback.layer(from_fn_with_state(Arc::clone(&deaf), hear));
         let until = workers.leave.clone();

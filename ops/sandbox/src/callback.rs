@@ -1,6 +1,6 @@
 //! Messages of the asynchronous channel to Kezek's endpoint: sent until they are acknowledged.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +13,8 @@ use uuid::Uuid;
 
 use crate::clock::{new_id, real};
 use crate::ledger::Callbacks;
+use crate::ncanode::wsse;
+use crate::signer::Signer;
 
 /// Sends messages and counts what is still meant to happen.
 pub struct Outbound {
@@ -24,6 +26,8 @@ pub struct Outbound {
     pending: Arc<AtomicUsize>,
     counts: Mutex<Callbacks>,
     stop: CancellationToken,
+    key: Signer,
+    sealed: AtomicBool,
 }
 
 /// Something that is meant to happen; while it exists the sandbox is not at rest.
@@ -36,11 +40,12 @@ impl Drop for Intent {
 }
 
 impl Outbound {
-    /// To this address, `http://sender:password@host:port/path`; sender and password may be left out.
+    /// To this address, `http://sender:password@host:port/path`; sender and password may be left out. `key` is the
+    /// gateway's own, for signed messages.
     ///
     /// # Errors
     /// Where the address is none.
-    pub fn new(url: &str, stop: CancellationToken) -> anyhow::Result<Self> {
+    pub fn new(url: &str, key: Signer, stop: CancellationToken) -> anyhow::Result<Self> {
         let mut address =
             reqwest::Url::parse(url).with_context(|| "--callback-url is not an address; give http://host:port/path")?;
         // as whom the messages come, in their own heads and not in HTTP's
@@ -58,6 +63,8 @@ impl Outbound {
             pending: Arc::default(),
             counts: Mutex::default(),
             stop,
+            key,
+            sealed: AtomicBool::new(false),
         })
     }
 
@@ -66,6 +73,17 @@ impl Outbound {
     pub fn intent(&self) -> Intent {
         self.pending.fetch_add(1, Ordering::SeqCst);
         Intent(Arc::clone(&self.pending))
+    }
+
+    /// Messages are signed from now on.
+    pub fn seal(&self) {
+        self.sealed.store(true, Ordering::SeqCst);
+    }
+
+    /// The gateway's own key.
+    #[must_use]
+    pub const fn key(&self) -> &Signer {
+        &self.key
     }
 
     /// How much is still meant to happen.
@@ -105,6 +123,10 @@ impl Outbound {
             password: &self.password,
         };
         let text = envelope::async_request(&head, "NOTIFICATION", data);
+        let text = match self.sealed.load(Ordering::SeqCst) {
+            true => wsse::sign(&text, &self.key).unwrap_or(text),
+            false => text,
+        };
         self.count(|counts| counts.messages += 1);
         let mut pause = Duration::from_millis(50);
         loop {

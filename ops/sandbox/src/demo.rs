@@ -8,13 +8,13 @@
 mod broker;
 pub mod chaos;
 mod door;
-mod evidence;
+pub mod evidence;
 mod eye;
 pub mod judge;
 mod officers;
 mod pace;
 mod portal;
-mod privacy;
+pub mod privacy;
 mod progress;
 mod setup;
 mod shell;

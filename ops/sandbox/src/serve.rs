@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::Context as _;
 use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -22,6 +23,7 @@ use crate::callback::Outbound;
 use crate::clock::{Clock, real};
 use crate::faults::{Command, Spoil};
 use crate::ledger::Ledger;
+use crate::ncanode::{self, wsse};
 use crate::population::Population;
 use crate::signer::Authority;
 use crate::soap;
@@ -88,10 +90,11 @@ pub async fn start(options: &Options) -> anyhow::Result<Running> {
         people: Population::new(options.seed, options.population, options.as_of),
         authority: Authority::new(options.seed)?,
         clock: Clock::on(options.as_of),
-        outbound: Outbound::new(&options.callback_url, stop.clone())?,
+        outbound: Outbound::new(&options.callback_url, Authority::new(options.seed)?.gateway()?, stop.clone())?,
         tasks: TaskTracker::new(),
         ledger: Mutex::default(),
         faults: Mutex::default(),
+        lie: Mutex::default(),
     });
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await.with_context(|| {
         format!(
@@ -112,6 +115,7 @@ fn router(world: Arc<World>) -> Router {
     Router::new()
         .route("/sync", post(sync))
         .route("/async", post(accept))
+        .route_layer(from_fn_with_state(Arc::clone(&world), sealed))
         .route("/livez", get(async || "ok"))
         .route("/demo/ca.pem", get(authority))
         .route("/demo/ledger", get(ledger))
@@ -119,11 +123,40 @@ fn router(world: Arc<World>) -> Router {
         .route("/demo/pending", get(pending))
         .route("/demo/faults", get(list_faults).post(add_fault).delete(clear_faults))
         .route("/demo/clock", get(clock).post(set_clock))
+        .merge(ncanode::routes())
         .layer(DefaultBodyLimit::max(soap::MAX_BYTES))
         .with_state(world)
 }
 
 type Shared = State<Arc<World>>;
+
+/// Whoever signs its envelopes is answered with signed ones, and from then on gets signed messages.
+async fn sealed(State(world): Shared, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let Ok(bytes) = axum::body::to_bytes(body, soap::MAX_BYTES).await else {
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    };
+    let text = std::str::from_utf8(&bytes).unwrap_or_default();
+    let signed = match wsse::verify(text) {
+        Some((certificate, true)) if world.authority.signed(&certificate) => true,
+        Some(_) => return soap_fault("SBF-AD-1", "the envelope's signature is wrong"),
+        None => false,
+    };
+    let response = next.run(Request::from_parts(parts, Body::from(bytes))).await;
+    if !signed {
+        return response;
+    }
+    world.outbound.seal();
+    let (mut parts, body) = response.into_parts();
+    // an answer that breaks off on command stays broken
+    let Ok(bytes) = axum::body::to_bytes(body, soap::MAX_BYTES).await else { return dropped() };
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let Ok(text) = wsse::sign(&text, world.outbound.key()) else {
+        return Response::from_parts(parts, Body::from(bytes));
+    };
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, Body::from(text))
+}
 
 fn xml(status: StatusCode, text: String) -> Response {
     (status, [(header::CONTENT_TYPE, "text/xml; charset=utf-8")], text).into_response()

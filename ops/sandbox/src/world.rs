@@ -11,6 +11,7 @@ use crate::callback::Outbound;
 use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::ledger::Ledger;
+use crate::ncanode::Lie;
 use crate::plan::duty_on;
 use crate::population::{Person, Population};
 use crate::random::stream;
@@ -30,12 +31,23 @@ pub struct World {
     pub tasks: TaskTracker,
     pub(crate) ledger: Mutex<Ledger>,
     pub(crate) faults: Mutex<Faults>,
+    pub(crate) lie: Mutex<Lie>,
 }
 
 impl World {
     /// The ledger, for a moment; never across an await.
     pub fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How NCANode's stand-in lies.
+    pub fn lie(&self) -> Lie {
+        self.lie.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// It lies like this from now on.
+    pub fn lies(&self, lie: Lie) {
+        *self.lie.lock().unwrap_or_else(PoisonError::into_inner) = lie;
     }
 
     /// The faults in force, for a moment.

@@ -9,7 +9,7 @@ use kezek_sandbox::Plan;
 use kezek_sandbox::faults::{Command, Kind};
 use kezek_testkit::town::{Founding, Town};
 
-fn disturb(town: &Town, system: Option<System>, fault: Kind, count: Option<u32>) -> Result<()> {
+pub fn disturb(town: &Town, system: Option<System>, fault: Kind, count: Option<u32>) -> Result<()> {
     let command = Command { system, fault, count, seconds: None };
     town.sandbox.world.faults().add(command).map_err(anyhow::Error::msg)
 }
@@ -59,9 +59,14 @@ async fn a_system_that_is_out_is_waited_for_and_nothing_is_parked() -> Result<()
     }
     let letters: i64 = sqlx::query_scalar("SELECT count(*) FROM dead_letters").fetch_one(&town.owner).await?;
     assert_eq!(letters, 0);
-    let outages: i64 = sqlx::query_scalar("SELECT count(*) FROM outages WHERE system = 'sik' AND ended_at IS NOT NULL")
-        .fetch_one(&town.owner)
-        .await?;
+    // the breaker's next round writes down what the probe has shown
+    town.until("the outage to be over", async || {
+        let ended = "SELECT count(*) FROM outages WHERE system = 'sik' AND ended_at IS NOT NULL";
+        let outages: i64 = sqlx::query_scalar(ended).fetch_one(&town.owner).await?;
+        Ok((outages == 1).then_some(()))
+    })
+    .await?;
+    let outages: i64 = sqlx::query_scalar("SELECT count(*) FROM outages").fetch_one(&town.owner).await?;
     assert_eq!(outages, 1);
     town.leave_waiting().await
 }

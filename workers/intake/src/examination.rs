@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use kezek_domain::System;
 use kezek_domain::dossier::Form;
 use kezek_domain::rules::Refusal;
-use kezek_gateway::eds::{SignatureVerifier, SignerRole};
+use kezek_gateway::eds::{Asked, SignerRole, Verifier};
 
 /// What was attached and signed.
 pub struct Papers<'a> {
@@ -34,7 +34,7 @@ pub struct Papers<'a> {
 /// [`Halt`] where Digital-ID could not be asked, or revocation could not be established and nothing else refuses.
 pub async fn examine(
     papers: &Papers<'_>,
-    verifier: &dyn SignatureVerifier,
+    verifier: &Verifier,
     screening: &Screening<'_>,
     sheet: &mut Sheet,
 ) -> Result<(), Halt> {
@@ -55,7 +55,14 @@ pub async fn examine(
             Err(_) => sheet.note("A3.11", Verdict::Failed(Refusal::PhotoMismatch, "unreadable")),
         }
     }
-    let verified = verifier.verify(papers.signed, papers.eds, &form.iin, SignerRole::Applicant, papers.filed_at);
+    let asked = Asked {
+        content: papers.signed,
+        signature: papers.eds,
+        expected: &form.iin,
+        role: SignerRole::Applicant,
+        at: papers.filed_at,
+    };
+    let verified = verifier.judge(asked).await;
     match eds::judge(&verified) {
         Ok(verdict) => sheet.note("A3.12", verdict),
         Err(fault) if sheet.stands() => return Err(fault.into()),

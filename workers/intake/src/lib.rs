@@ -32,7 +32,7 @@ use kezek_domain::System;
 use kezek_domain::dossier::{Questions, Review, Section};
 use kezek_domain::rules::{NoticeKind, Refusal, Rules};
 use kezek_gateway::Gateway;
-use kezek_gateway::eds::{CmsVerifier, SignatureVerifier};
+use kezek_gateway::eds::Verifier;
 use kezek_stage::{
     Attachment, Attempt, Case, Choice, ConfigError, Fault, File, Hold, Kit, Question, SectionDraft, Stage, Turn,
 };
@@ -45,7 +45,7 @@ use std::time::Duration;
 /// The stage.
 pub struct Intake {
     gateway: Arc<Gateway>,
-    verifier: Arc<dyn SignatureVerifier>,
+    verifier: Arc<Verifier>,
     rules: Arc<Rules>,
     config: Config,
 }
@@ -74,7 +74,7 @@ impl Stage for Intake {
         for asked in Asked::all() {
             Question::is_ruled(&rules, &asked.key(&rules), asked.possible())?;
         }
-        Ok(Self { gateway: kit.get::<Gateway>()?, verifier: kit.get::<CmsVerifier>()?, rules, config })
+        Ok(Self { gateway: kit.get::<Gateway>()?, verifier: kit.get::<Verifier>()?, rules, config })
     }
 
     fn patience(&self, system: System) -> Option<Duration> {

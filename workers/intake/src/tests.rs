@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 use kezek_domain::dossier::{CheckOutcome, Document, Findings, Form, Identity, Questions, Registration};
 use kezek_domain::rules::{NoticeKind, Refusal};
 use kezek_domain::{IinProfile, Receipt, Role, System};
-use kezek_gateway::eds::CmsVerifier;
+use kezek_gateway::eds::{CmsVerifier, Verifier};
 use kezek_gateway::service_ids;
 use kezek_gateway::xml::Node;
 use kezek_stage::{Attachment, Hold, Outcome as _, Turn};
@@ -105,7 +105,7 @@ async fn case_with(change: impl FnOnce(&mut Form)) -> Result<Case, Box<dyn Error
     ];
     let kit = bench::kit(paper::filed_at())
         .with(Arc::new(register.gateway()?))
-        .with(Arc::new(CmsVerifier::new(&authority.pem()?)?));
+        .with(Arc::new(Verifier::new(CmsVerifier::new(&authority.pem()?)?)));
     let config = Config { iin_profile: IinProfile::Demo, ..Config::default() };
     let mut bench = Bench::open(config, kit)?.filing(&form);
     for (which, bytes) in &papers {

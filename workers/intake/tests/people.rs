@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::civil::{Date, date};
 use kezek_domain::dossier::{Form, Language, Reason};
 use kezek_domain::{Iin, IinProfile, Role, Service};
-use kezek_gateway::eds::CmsVerifier;
+use kezek_gateway::eds::{CmsVerifier, Verifier};
 use kezek_gateway::{Gateway, GatewayConfig};
 use kezek_intake::{Config, Intake, Job, Outcome};
 use kezek_sandbox::{Expected, KeyKind, Options, Person, Plan, Running};
@@ -57,7 +57,7 @@ fn open(sandbox: &Running, person: &Person, now: Timestamp) -> Result<Bench<Inta
     let gateway = GatewayConfig { url: sandbox.sync_url(), async_url: sandbox.async_url(), ..GatewayConfig::default() };
     let kit = bench::kit(now)
         .with(Arc::new(Gateway::new(gateway)?))
-        .with(Arc::new(CmsVerifier::new(&sandbox.world.authority.pem()?)?));
+        .with(Arc::new(Verifier::new(CmsVerifier::new(&sandbox.world.authority.pem()?)?)));
     let (photo, sample) = (person.photograph()?, person.signature()?);
     let form = form(sandbox, person, &photo, &sample, now);
     let signed = serde_json::to_vec(&form)?;

@@ -7,6 +7,7 @@ use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use kezek_domain::dossier::{Filed, Form, Identity, Production};
+use kezek_domain::rules::OldCardRule;
 use kezek_domain::{Coupon, How, Role, Section, Status, Ticket};
 use kezek_stage::{
     Attachment, Body, Caller, CaseHead, CaseOf, CaseView, Decision, Desk, DoorError, Doors, Fault, Stage,
@@ -73,6 +74,7 @@ async fn by_coupon(
     let view = desk.reads.case(&caller, id, Issuance::READS, "issuance").await?;
     held(&view.case)?;
     let form: Form = section(&view)?;
+    own_point(&caller, &form)?;
     let identity: Identity = section(&view)?;
     let production: Production = section(&view)?;
     let body = json!({
@@ -131,7 +133,9 @@ async fn handover(
     Body(sent): Body<Handed>,
 ) -> Result<Json<Value>, DoorError> {
     caller.needs(ISSUES)?;
-    let view = desk.reads.case(&caller, id, &[], "handover").await?;
+    let view = desk.reads.case(&caller, id, &[Section::Form], "handover").await?;
+    own_point(&caller, &section::<Form>(&view)?)?;
+    let rules = desk.stage.rules.desk();
     let mut errors = Vec::new();
     let mut wrong = |pointer: &str, what: &str| errors.push((pointer.to_owned(), what.to_owned()));
     let shown = Coupon::parse(&sent.coupon).ok().filter(|c| view.case.coupon.as_ref() == Some(c));
@@ -141,8 +145,12 @@ async fn handover(
     if !sent.identity_checked {
         wrong("/identityChecked", "check the person's identity first");
     }
-    if !sent.in_person {
+    if !sent.in_person && !rules.representative(&view.case.service) {
         wrong("/inPerson", "the card is handed to the applicant alone; a power of attorney is not accepted (A4.3)");
+    }
+    let given_back = matches!(sent.old_card, OldCard::Returned | OldCard::WithdrawnBefore);
+    if rules.old_card() == OldCardRule::Returned && !given_back {
+        wrong("/oldCard", "the old card is to be given back; without it, apply at the service centre");
     }
     let (Some(coupon), true) = (shown, errors.is_empty()) else { return Err(DoorError::invalid(errors)) };
     let answer =
@@ -161,6 +169,22 @@ async fn handover(
         })
         .await?;
     Ok(Json(json!({ "case": id, "ticket": settled.ticket, "outcome": settled.outcome })))
+}
+
+/// A3.19: a card is handed over at the point that the applicant chose, by an officer of it.
+fn own_point(caller: &Caller, form: &Form) -> Result<(), DoorError> {
+    if caller.points.is_empty() {
+        return Err(DoorError::forbidden(
+            "cards are handed over at their own registration point (A3.19) and this account names none; an operator adds \
+             it",
+        ));
+    }
+    if caller.points.contains(&form.registration_point) {
+        return Ok(());
+    }
+    let mut error = DoorError::forbidden("this card lies at another registration point (A3.19): send the person there");
+    error.more = Some(("registrationPoint", form.registration_point.clone()));
+    Err(error)
 }
 
 fn held(case: &CaseHead) -> Result<(), DoorError> {

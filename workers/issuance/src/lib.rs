@@ -10,8 +10,9 @@ pub use answer::{Answer, OldCard};
 pub use job::Job;
 pub use outcome::Outcome;
 
-use kezek_domain::dossier::{DutyAssessment, Handover, Registration};
-use kezek_domain::rules::{NoticeKind, Rules};
+use jiff::{Timestamp, ToSpan as _};
+use kezek_domain::dossier::{DutyAssessment, Handover, Production, Registration};
+use kezek_domain::rules::{NoticeKind, Rules, almaty_date, almaty_day_end};
 use kezek_domain::{Section, System, Tiyn};
 use kezek_gateway::{CouponAnswer, Gateway};
 use kezek_stage::{
@@ -53,9 +54,10 @@ impl Stage for Issuance {
     }
 
     /// A3.19: the card lies at its registration point and waits for the person.
-    async fn work(&self, _job: &Job, _file: &File<Self>, attempt: &Attempt) -> Result<Turn<Self>, Fault> {
-        let until = self.rules.terms().issuance_until(attempt.now());
-        Ok(Turn::Hold(Hold::until(until).notify(NoticeKind::Ready)))
+    async fn work(&self, _job: &Job, file: &File<Self>, attempt: &Attempt) -> Result<Turn<Self>, Fault> {
+        let (_, next) = self.waits(file, attempt)?;
+        let hold = next.map_or_else(Hold::open, Hold::until);
+        Ok(Turn::Hold(hold.notify(NoticeKind::Ready)))
     }
 
     /// A11d: handed over against the coupon; the registration in RP DRN is closed and the duty earned.
@@ -92,13 +94,33 @@ impl Stage for Issuance {
         Ok(Turn::Done(Outcome::HandedOver { handover, earned }))
     }
 
-    /// Nobody has fetched the card within the term: it goes on waiting and is listed for the operator.
-    async fn lapse(&self, _job: &Job, _file: &File<Self>, _attempt: &Attempt) -> Result<Turn<Self>, Fault> {
-        Ok(Turn::Hold(Hold::open()))
+    /// Nobody has fetched the card: its owner is reminded, and after the term it is listed for the operator. It goes on
+    /// waiting in any case.
+    async fn lapse(&self, _job: &Job, file: &File<Self>, attempt: &Attempt) -> Result<Turn<Self>, Fault> {
+        let (passed, next) = self.waits(file, attempt)?;
+        let hold = next.map_or_else(Hold::open, Hold::until);
+        Ok(Turn::Hold(match passed {
+            0 => hold,
+            1 => hold.notify(NoticeKind::ReadyReminder),
+            _ => hold.notify(NoticeKind::ReadyLastCall),
+        }))
     }
 
     async fn record(&self, won: &[Settled<'_, Self>], permit: &mut Permit<'_>) -> Result<(), Fault> {
         store::insert_handovers(won, permit).await
+    }
+}
+
+impl Issuance {
+    /// How many reminders' days have passed since the card was made, and when something is next to be done: the next
+    /// reminder, or the end of the term; nothing once that is over.
+    fn waits(&self, file: &File<Self>, attempt: &Attempt) -> Result<(usize, Option<Timestamp>), Fault> {
+        let ready = file.find::<Production>()?.map_or(file.case.filed_at, |made| made.at);
+        let day = |days: u32| almaty_day_end(almaty_date(ready).saturating_add(i64::from(days).days()));
+        let reminders = self.rules.desk().uncollected_days();
+        let passed = reminders.iter().filter(|days| day(**days) <= attempt.now()).count();
+        let dates = reminders.iter().map(|days| day(*days)).chain([self.rules.terms().issuance_until(ready)]);
+        Ok((passed, dates.filter(|date| *date > attempt.now()).min()))
     }
 }
 

@@ -2,15 +2,17 @@
 
 use crate::{Answer, Config, Issuance, Job, OldCard, Outcome};
 use axum::http::StatusCode;
+use jiff::SignedDuration;
 use kezek_domain::dossier::{Handover, Production, ProductionResult};
-use kezek_domain::rules::NoticeKind;
+use kezek_domain::rules::{NoticeKind, Rules};
 use kezek_domain::{Coupon, How, Role, Status, Ticket, Tiyn};
 use kezek_gateway::service_ids;
-use kezek_stage::{Attachment, Outcome as _, Stage as _, Turn};
+use kezek_stage::{Attachment, Caller, Outcome as _, Stage as _, Turn};
 use kezek_testkit::desk::{Counter, HeldCase, ask, officer};
 use kezek_testkit::register::Register;
 use kezek_testkit::{Bench, bench, paper};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Arc;
 
@@ -41,9 +43,110 @@ fn handed(coupon: Coupon) -> Answer {
 async fn a3_19_the_card_waits_and_a_lapse_throws_nothing_away() -> Tested {
     let (_register, mut bench) = opened().await?;
     let Turn::Hold(hold) = bench.work(&Job {}).await? else { panic!("the card waits for its owner") };
-    assert_eq!((hold.until, hold.notices), (Some("2026-03-02T00:00:00+05:00".parse()?), vec![NoticeKind::Ready]));
-    let Turn::Hold(hold) = bench.lapse(&Job {}).await? else { panic!("and goes on waiting") };
-    assert_eq!(hold.until, None);
+    assert_eq!((hold.until, hold.notices), (Some("2025-10-03T00:00:00+05:00".parse()?), vec![NoticeKind::Ready]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a11d_whoever_does_not_fetch_the_card_is_reminded_and_no_clock_throws_it_away() -> Tested {
+    let (register, mut bench) = opened().await?;
+    bench.put(&made());
+    bench.work(&Job {}).await?;
+    let expected = [
+        (31, Some("2026-01-31T00:00:00+05:00"), Some(NoticeKind::ReadyReminder)),
+        (120, Some("2026-03-02T00:00:00+05:00"), Some(NoticeKind::ReadyLastCall)),
+        (40, None, Some(NoticeKind::ReadyLastCall)),
+    ];
+    for (days, until, notice) in expected {
+        bench.passes(SignedDuration::from_hours(24 * days));
+        let Turn::Hold(hold) = bench.lapse(&Job {}).await? else { panic!("and goes on waiting") };
+        let until = until.map(str::parse).transpose()?;
+        assert_eq!((hold.until, hold.notices), (until, notice.into_iter().collect()), "after {days} more days");
+    }
+    assert!(register.asked().is_empty(), "nobody outside is told");
+    Ok(())
+}
+
+fn made() -> Production {
+    Production {
+        order_key: "print/1".to_owned(),
+        attempt: 1,
+        result: ProductionResult::Produced,
+        card_number: Some("hmac-sha256:00".to_owned()),
+        at: paper::filed_at(),
+    }
+}
+
+/// A door before one card, under these rules.
+async fn counter(rules: Rules) -> Result<(Counter, axum::Router, String), Box<dyn Error>> {
+    let register = Register::open().await?;
+    let kit = bench::kit(paper::filed_at()).with(Arc::new(register.gateway()?)).with(Arc::new(rules));
+    let bench = Bench::<Issuance>::open(Config::default(), kit)?.coupon(&paper::coupon());
+    let counter = Counter::default();
+    let mut head = bench.case.clone();
+    head.ticket = Ticket(9);
+    head.status = Status::Open { at: Issuance::NAME.into(), visit: 1, how: How::Held { until: None }, refunding: None };
+    counter
+        .put(HeldCase::new(head, paper::filed_at()).filing(&paper::form()).filing(&paper::identity()).filing(&made()));
+    let doors = counter.routes(&bench);
+    Ok((counter, doors, format!("/v1/issuance/cases/{}/handover", bench.case.id)))
+}
+
+fn handover(in_person: bool, old_card: &str) -> Option<Value> {
+    Some(json!({
+        "ticket": 9, "coupon": paper::coupon(), "identityChecked": true, "inPerson": in_person, "oldCard": old_card,
+    }))
+}
+
+fn desk_rules(from: &str, to: &str) -> Result<Rules, Box<dyn Error>> {
+    let text = include_str!("../../../common/domain/rules/desk.toml");
+    assert!(text.contains(from), "{from}");
+    Ok(Rules::parse(&BTreeMap::from([("desk.toml".to_owned(), text.replacen(from, to, 1))]))?)
+}
+
+#[tokio::test]
+async fn a3_19_a_card_is_handed_over_at_the_chosen_point_by_an_officer_of_it() -> Tested {
+    let (counter, doors, path) = counter(Rules::built_in().clone()).await?;
+    let own = officer(Role::Issuer, paper::region(), None);
+    assert!(own.points.contains(&paper::form().registration_point));
+    let without = |points: Vec<String>| Caller { points, ..own.clone() };
+    for stranger in [without(Vec::new()), without(vec!["KZ-75-99".to_owned()])] {
+        let (status, problem) = ask(&doors, &stranger, "POST", &path, handover(true, "returned")).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{problem}");
+        let page = format!("/v1/issuance/by-coupon/{}", paper::coupon());
+        assert_eq!(ask(&doors, &stranger, "GET", &page, None).await.0, StatusCode::FORBIDDEN);
+    }
+    assert!(counter.decisions().is_empty());
+    assert_eq!(ask(&doors, &own, "POST", &path, handover(true, "returned")).await.0, StatusCode::OK);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a4_3_a_power_of_attorney_is_for_the_rule_of_the_service_and_for_cards_there_is_none() -> Tested {
+    let own = officer(Role::Issuer, paper::region(), None);
+    for (rules, expected) in [
+        (Rules::built_in().clone(), StatusCode::UNPROCESSABLE_ENTITY),
+        (desk_rules("id-card-renewal = false", "id-card-renewal = true")?, StatusCode::OK),
+    ] {
+        let (_counter, doors, path) = counter(rules).await?;
+        assert_eq!(ask(&doors, &own, "POST", &path, handover(false, "returned")).await.0, expected);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a11d_whether_the_old_card_must_be_given_back_is_a_rule() -> Tested {
+    let own = officer(Role::Issuer, paper::region(), None);
+    let strict = || desk_rules("old_card = \"recorded\"", "old_card = \"returned\"");
+    for (rules, old_card, expected) in [
+        (Rules::built_in().clone(), "lost", StatusCode::OK),
+        (strict()?, "lost", StatusCode::UNPROCESSABLE_ENTITY),
+        (strict()?, "returned", StatusCode::OK),
+        (strict()?, "withdrawn-before", StatusCode::OK),
+    ] {
+        let (_counter, doors, path) = counter(rules).await?;
+        assert_eq!(ask(&doors, &own, "POST", &path, handover(true, old_card)).await.0, expected, "{old_card}");
+    }
     Ok(())
 }
 

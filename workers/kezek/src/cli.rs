@@ -74,8 +74,16 @@ enum Command {
     /// The business clock, by which the law judges; it moves in the demo and test profile alone
     #[command(subcommand)]
     Clock(Clock),
-    /// Seals the heads of journals and audit trail, once for each day that is over
+    /// Seals the heads of journals and audit trail, once for each day that is over; a running process does so by itself
     Seal(Seal),
+    /// What was written for good
+    #[command(subcommand)]
+    Journal(Journal),
+    /// Compares what the receivers outside have done and told with what the database knows, as a process does once a day
+    Reconcile(Reconcile),
+    /// Lists what waits for people outside: cards that nobody fetches, refunds
+    #[command(subcommand)]
+    Report(Report),
     /// Counts what must be zero; exit code 3 where anything is not
     Check(Check),
     /// The keys of the encryption at rest
@@ -317,6 +325,38 @@ pub struct Seal {
     pub output: Output,
 }
 
+#[derive(Debug, Subcommand)]
+enum Report {
+    /// Cards that lie ready and nobody has fetched (A11d), longest first
+    Uncollected {
+        /// Ready for at least so many days of business time
+        #[arg(long, default_value_t = 30)]
+        days: u32,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Refunds under way (A11c), longest first: claimed or not, and which the tax authority should have paid
+    Refunds(Output),
+}
+
+#[derive(Debug, Subcommand)]
+enum Journal {
+    /// Reads every journal and the audit trail from the first entry to the last, and counts every seal again; exit code 3
+    /// where anything was changed, removed, moved or cut
+    Verify(Verify),
+}
+
+/// What is verified.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// Seals that were kept elsewhere, as `kezek seal --json` printed them: with them a case shows that was taken out
+    #[arg(long, value_name = "FILE")]
+    pub against: Option<PathBuf>,
+    /// How it is told.
+    #[command(flatten)]
+    pub output: Output,
+}
+
 /// What is counted.
 #[derive(Debug, Args)]
 pub struct Check {
@@ -344,6 +384,30 @@ enum Keys {
         /// The file; an existing one is never touched
         file: PathBuf,
     },
+    /// Writes a copy of keys.file with one more wrapping key, which becomes the current one; for the demo and test profile
+    Next {
+        /// The new file; an existing one is never touched
+        file: PathBuf,
+    },
+    /// Counts how many keys of cases lie under which wrapping key
+    Status(Output),
+    /// Wraps every case's key, and seals every officer's IIN, under the current wrapping key; may be stopped at any
+    /// instant and repeated. Exit code 3 while anything is left under another key
+    Rotate(Rotate),
+}
+
+/// How keys are wrapped anew.
+#[derive(Debug, Args)]
+pub struct Rotate {
+    /// Cases in one transaction
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=5_000))]
+    pub page: u16,
+    /// How it is told.
+    #[command(flatten)]
+    pub output: Output,
+    /// Who acts, and why.
+    #[command(flatten)]
+    pub act: Act,
 }
 
 #[derive(Debug, Subcommand)]
@@ -461,6 +525,12 @@ async fn act(cli: Cli) -> anyhow::Result<Exit> {
         Command::Clock(Clock::Set(set)) => commands::clock::set(&config()?, &set).await,
         Command::Clock(Clock::Advance(output)) => commands::clock::advance(&config()?, output).await,
         Command::Seal(seal) => commands::seal::run(&config()?, &seal).await,
+        Command::Report(Report::Uncollected { days, output }) => {
+            commands::report::uncollected(&config()?, days, output).await
+        }
+        Command::Report(Report::Refunds(output)) => commands::report::refunds(&config()?, output).await,
+        Command::Journal(Journal::Verify(verify)) => commands::journal::verify(&config()?, &verify).await,
+        Command::Reconcile(reconcile) => commands::reconcile::run(&config()?, &reconcile).await,
         Command::Check(check) => commands::check::run(&config()?, &check).await,
         Command::Keys(Keys::New { file: path }) => commands::keys::new(&config()?, &path),
         Command::Rules(RulesCommand::Show { which, topic }) => {
@@ -471,6 +541,9 @@ async fn act(cli: Cli) -> anyhow::Result<Exit> {
         Command::Outages(OutagesCommand::List(list)) => commands::outages::list(&config()?, &list).await,
         Command::Outages(OutagesCommand::Report(report)) => commands::outages::report(&config()?, &report).await,
         Command::Terms(output) => commands::terms::run(&config()?, output).await,
+        Command::Keys(Keys::Next { file: path }) => commands::keys::next(&config()?, &path),
+        Command::Keys(Keys::Status(output)) => commands::keys::status(&config()?, output).await,
+        Command::Keys(Keys::Rotate(rotate)) => commands::keys::rotate(&config()?, &rotate).await,
         Command::Config(ConfigCommand::Check) => commands::config::check(file),
         Command::Config(ConfigCommand::Show(output)) => commands::config::show(file, output),
     }

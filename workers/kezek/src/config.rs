@@ -4,7 +4,7 @@
 mod keys;
 mod layers;
 
-pub use keys::{new_keys_file, read_keys};
+pub use keys::{new_keys_file, next_keys_file, read_keys};
 pub use layers::{DEFAULTS, ENVIRONMENT, Layers, Origin};
 
 use kezek_gateway::GatewayConfig;
@@ -33,6 +33,8 @@ pub struct Config {
     pub callback: crate::doors::gateway::Config,
     /// Whose signatures are accepted.
     pub signatures: Signatures,
+    /// How envelopes are signed.
+    pub envelopes: Envelopes,
     /// The encryption at rest.
     pub keys: Keys,
     /// The HTTP server.
@@ -45,6 +47,8 @@ pub struct Config {
     pub check: Check,
     /// What is watched that no call of ours shows (A12).
     pub outages: Outages,
+    /// How the receivers are compared with.
+    pub reconcile: ReconcileSection,
     /// The sections of the stages.
     pub stage: Table,
 }
@@ -118,6 +122,36 @@ pub struct Signatures {
     pub trusted_ca_file: PathBuf,
     /// Their revocation list.
     pub crl_file: PathBuf,
+    /// Where NCANode is; empty for nowhere.
+    pub ncanode_url: String,
+    /// What NCANode verifies.
+    pub ncanode_for: NcaNodeFor,
+    /// The authorities that count, as NCANode names them.
+    pub ncanode_issuers: Vec<String>,
+    /// Longest whole call, milliseconds.
+    pub ncanode_timeout_ms: u64,
+}
+
+/// What NCANode verifies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NcaNodeFor {
+    /// Keys of the national algorithms.
+    National,
+    /// Every signature.
+    All,
+}
+
+/// How envelopes to and from the gateway are signed.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Envelopes {
+    /// Our key, PKCS#12; empty for unsigned envelopes.
+    pub key_file: PathBuf,
+    /// Its password.
+    pub key_password: SecretString,
+    /// The BIN in the gateway's own certificate.
+    pub peer_bin: String,
 }
 
 /// The encryption at rest.
@@ -174,6 +208,14 @@ pub struct Outages {
     pub probe: BTreeMap<String, String>,
 }
 
+/// How the receivers' statements are compared with what the database knows.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReconcileSection {
+    /// How often, hours; 0 for never.
+    pub every_hours: u64,
+}
+
 impl Config {
     /// Reads defaults, file and environment, and judges them.
     ///
@@ -195,12 +237,14 @@ impl Config {
             gateway: layers.section("gateway")?,
             callback: layers.section("callback")?,
             signatures: layers.section("signatures")?,
+            envelopes: layers.section("envelopes")?,
             keys: layers.section("keys")?,
             doors: layers.section("doors")?,
             engine: layers.section("engine")?,
             log: layers.section("log")?,
             check: layers.section("check")?,
             outages: layers.section("outages")?,
+            reconcile: layers.section("reconcile")?,
             stage: layers.section("stage")?,
         };
         config.judge()?;
@@ -240,6 +284,7 @@ impl Config {
             }
         }
         within("check.every_seconds", self.check.every_seconds, 10, 86_400)?;
+        within("reconcile.every_hours", self.reconcile.every_hours, 0, 168)?;
         let against =
             |key: &str, other: &str, what: &str| Err(ConfigError::at(key, format!("contradicts `{other}`: {what}")));
         if usize::from(e.prefetch) < e.batch {
@@ -248,6 +293,15 @@ impl Config {
         if e.outbox_full_seconds <= e.sweep_after_seconds {
             let what = "stages would stop taking before the sweeper has tried; give more than it";
             return against("engine.outbox_full_seconds", "engine.sweep_after_seconds", what);
+        }
+        let node = &self.signatures;
+        if !node.ncanode_url.is_empty() && node.ncanode_timeout_ms >= e.work_seconds.saturating_mul(1000) {
+            let what = "one call may not outlast the attempt that makes it; give less";
+            return against("signatures.ncanode_timeout_ms", "engine.work_seconds", what);
+        }
+        if !self.envelopes.key_file.as_os_str().is_empty() && node.ncanode_url.is_empty() {
+            let what = "envelopes are signed through NCANode; give its address";
+            return against("signatures.ncanode_url", "envelopes.key_file", what);
         }
         if self.gateway.total_timeout_ms >= e.work_seconds.saturating_mul(1000) {
             let what = "one call may not outlast the attempt that makes it; give less";

@@ -12,7 +12,7 @@ use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
 use kezek_domain::rules::Extension;
 use kezek_domain::{Iin, IinProfile, Role, Rules};
-use kezek_gateway::eds::{Evidence, Reason, SignatureVerifier, SignerRole, Verification};
+use kezek_gateway::eds::{Asked, Evidence, Reason, SignerRole, Verification, Verifier};
 use kezek_stage::{Clock, ConfigError};
 use kezek_store::{accounts, audit, clock, mint};
 use serde_json::json;
@@ -82,7 +82,7 @@ pub async fn read_with(config: &Config, pool: &PgPool) -> Result<(Rules, Option<
     for account in &extension.signers {
         signatures.push(bytes(&signature_of(file, account))?);
     }
-    let evidence = judge(&extension, text.as_bytes(), &signatures, &signatories, &verifier(config)?, now)?;
+    let evidence = judge(&extension, text.as_bytes(), &signatures, &signatories, &verifier(config)?, now).await?;
     let rules = built_in.extended(&extension, &text).map_err(|e| wrong(format!("{}: {e}", file.display())))?;
     Ok((rules, Some(Extended { extension, evidence })))
 }
@@ -127,12 +127,12 @@ pub fn signature_of(file: &Path, account: &str) -> PathBuf {
 ///
 /// # Errors
 /// The first thing that is not in order, with what to do.
-pub fn judge(
+pub async fn judge(
     extension: &Extension,
     bytes: &[u8],
     signatures: &[Vec<u8>],
     signatories: &[Signatory],
-    verifier: &dyn SignatureVerifier,
+    verifier: &Verifier,
     at: Timestamp,
 ) -> Result<Vec<Evidence>, ConfigError> {
     // a signing certificate from a moment ago is as good as one from now; clocks differ by seconds
@@ -155,7 +155,8 @@ pub fn judge(
             return Err(wrong(format!("signer {account}: {what}")));
         };
         let signature = signatures.get(place).ok_or_else(|| wrong(format!("signer {account}: has not signed")))?;
-        match verifier.verify(bytes, signature, iin, SignerRole::Officer, at) {
+        let asked = Asked { content: bytes, signature, expected: iin, role: SignerRole::Officer, at };
+        match verifier.judge(asked).await {
             Verification::Verified(shown) => evidence.push(shown),
             Verification::NotVerified { reason } => {
                 return Err(wrong(format!("signer {account}: {}: {}", reason.label(), remedy(reason))));
@@ -181,6 +182,8 @@ const fn remedy(reason: Reason) -> &'static str {
         Reason::NotTrusted => "sign with a key of an authority in signatures.trusted_ca_file",
         Reason::OutOfValidity | Reason::Revoked => "sign anew with a key whose certificate is valid today",
         Reason::RevocationUnknown => "bring signatures.crl_file up to date",
+        Reason::VerifierUnavailable => "is NCANode up? see signatures.ncanode_url",
+        Reason::TimestampDiffers => "sign anew: the timestamp in the signature is of another signature",
         Reason::NotForSigning => "sign with the key for signing, not the one for authentication",
         Reason::WrongRole | Reason::NoIin => "sign with a key of a person or of an organisation's employee",
         Reason::OtherPerson => "sign with the key of the person to whom the account belongs",
@@ -224,6 +227,10 @@ fn text(path: &Path) -> Result<String, ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn settled<T>(judging: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().build().expect("a thread").block_on(judging)
+    }
     use jiff::civil::date;
     use kezek_domain::Service;
     use kezek_gateway::eds::CmsVerifier;
@@ -235,7 +242,7 @@ mod tests {
         text: String,
         signatures: Vec<Vec<u8>>,
         signatories: Vec<Signatory>,
-        verifier: CmsVerifier,
+        verifier: Verifier,
         keys: Vec<Signer>,
         other: Signer,
     }
@@ -274,7 +281,7 @@ mod tests {
             blocked: false,
         };
         let signatories = ["first", "second"].into_iter().zip(&people).map(signatory).collect();
-        let verifier = CmsVerifier::new(&authority.pem().expect("PEM")).expect("a verifier");
+        let verifier = Verifier::new(CmsVerifier::new(&authority.pem().expect("PEM")).expect("a verifier"));
         let other = authority.person(&person(3)).expect("a key");
         Signed { extension, text, signatures, signatories, verifier, keys, other }
     }
@@ -282,14 +289,14 @@ mod tests {
     fn told(change: impl FnOnce(&mut Signed)) -> String {
         let mut s = signed();
         change(&mut s);
-        let judged = judge(&s.extension, s.text.as_bytes(), &s.signatures, &s.signatories, &s.verifier, at());
+        let judged = settled(judge(&s.extension, s.text.as_bytes(), &s.signatures, &s.signatories, &s.verifier, at()));
         judged.err().map(|error| error.to_string()).unwrap_or_default()
     }
 
     #[test]
     fn a0_3_two_persons_of_the_committee_extend_a_legal_basis() {
         let s = signed();
-        let shown = judge(&s.extension, s.text.as_bytes(), &s.signatures, &s.signatories, &s.verifier, at());
+        let shown = settled(judge(&s.extension, s.text.as_bytes(), &s.signatures, &s.signatories, &s.verifier, at()));
         let shown = shown.expect("in order");
         assert_eq!(shown.len(), 2);
         assert_ne!(shown[0].certificate_serial.len(), 0);
@@ -308,7 +315,7 @@ mod tests {
         // the authority: nobody's
         let stranger = told(|s| {
             let other = Authority::new(at()).expect("keys");
-            s.verifier = CmsVerifier::new(&other.pem().expect("PEM")).expect("a verifier");
+            s.verifier = Verifier::new(CmsVerifier::new(&other.pem().expect("PEM")).expect("a verifier"));
         });
         assert!(stranger.contains("first: not-trusted"), "{stranger}");
         // the accounts: unknown, blocked, of another role, nobody behind it

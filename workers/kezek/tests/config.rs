@@ -1,6 +1,6 @@
 //! The configuration: every error names its key, and the compiled-in defaults are the types' own.
 
-use kezek::config::{Config, DEFAULTS, ENVIRONMENT, Layers, Origin, new_keys_file, read_keys};
+use kezek::config::{Config, DEFAULTS, ENVIRONMENT, Layers, Origin, new_keys_file, next_keys_file, read_keys};
 use kezek_stage::ConfigError;
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -68,6 +68,12 @@ fn contradicting_keys_are_refused_and_both_are_named() {
         ("[engine]\nunseen_seconds = 279", "engine.unseen_seconds", "engine.work_seconds"),
         ("[engine.unseen]\nintake = 60", "engine.unseen.intake", "engine.work_seconds"),
         ("[gateway]\ntotal_timeout_ms = 60000", "gateway.total_timeout_ms", "engine.work_seconds"),
+        (
+            "[signatures]\nncanode_url = \"http://n\"\nncanode_timeout_ms = 60000",
+            "signatures.ncanode_timeout_ms",
+            "engine.work_seconds",
+        ),
+        ("[envelopes]\nkey_file = \"k.p12\"", "signatures.ncanode_url", "envelopes.key_file"),
         ("[stage.intake]\nmax_request_bytes = 33554432", "stage.intake.max_request_bytes", "doors.max_body_bytes"),
         ("[stage.intake]\niin_profile = \"demo\"", "stage.intake.iin_profile", "rules.profile"),
     ] {
@@ -98,6 +104,53 @@ fn the_environment_goes_before_the_file_and_each_value_says_where_it_came_from()
     let engine = shown.iter().find(|(key, _, _)| key == "database.engine_url").expect("shown");
     assert_eq!(engine.1, "\"postgres://b:***@h/y\"");
     assert!(shown.iter().all(|(_, value, _)| !value.contains("secret")));
+}
+
+#[test]
+fn a5_5_production_believes_no_unsigned_envelope_and_a_demonstration_may() {
+    use kezek::commands::open::{envelopes, verifier};
+    let play = read("", &[("KEZEK_PROFILE", "demo")]).expect("demo");
+    assert!(envelopes(&play).expect("off where it is not configured").is_none());
+    let production = read("", &[]).expect("the defaults");
+    assert_eq!(envelopes(&production).expect_err("unsigned in production").place, "envelopes.key_file");
+
+    let key = scratch("gateway.p12");
+    std::fs::write(&key, b"a key").expect("written");
+    let file = |issuers: &str, peer: &str| {
+        let key = key.display();
+        format!(
+            "[signatures]\nncanode_url = \"http://127.0.0.1:14579\"\nncanode_issuers = {issuers}\n\
+             [envelopes]\nkey_file = \"{key}\"\npeer_bin = \"{peer}\""
+        )
+    };
+    let whole = read(&file("[\"CN=CA\"]", "000000000017"), &[]).expect("whole");
+    assert!(envelopes(&whole).expect("signed").is_some());
+    for (issuers, peer, place) in
+        [("[]", "000000000017", "signatures.ncanode_issuers"), ("[\"CN=CA\"]", "17", "envelopes.peer_bin")]
+    {
+        let config = read(&file(issuers, peer), &[]).expect("read");
+        assert_eq!(envelopes(&config).expect_err(place).place, place);
+    }
+    std::fs::remove_file(&key).expect("gone");
+    let gone = read(&file("[\"CN=CA\"]", "000000000017"), &[]).expect("read");
+    assert_eq!(envelopes(&gone).expect_err("no key").place, "envelopes.key_file");
+    assert_eq!(verifier(&gone).expect_err("no authority").place, "signatures.trusted_ca_file");
+}
+
+#[test]
+fn a_next_keys_file_has_the_old_key_and_a_new_current_one() {
+    let (from, to) = (scratch("keys-1.toml"), scratch("keys-2.toml"));
+    new_keys_file(&from, || Ok([7; 32])).expect("written");
+    assert_eq!(next_keys_file(&from, &to, || Ok([8; 32])).expect("written"), "k2");
+    let (old, new) = (read_keys(&from).expect("old"), read_keys(&to).expect("new"));
+    assert_eq!((old.current(), new.current()), ("k1", "k2"));
+    let sealed = old.seal("x", b"y").expect("sealed");
+    assert_eq!(new.open("x", &sealed).expect("the old key is still there"), b"y");
+    assert_eq!(std::fs::metadata(&to).expect("there").permissions().mode() & 0o777, 0o600);
+    assert!(next_keys_file(&from, &to, || Ok([9; 32])).is_err(), "an existing file");
+    for file in [from, to] {
+        std::fs::remove_file(file).expect("gone");
+    }
 }
 
 #[test]

@@ -122,6 +122,8 @@ async fn every_notice_is_complete_in_both_languages() -> Tested {
         confirmed_at: paper::filed_at(),
         paid_at: None,
         claim_until: jiff::civil::date(2028, 9, 2),
+        claimed_at: None,
+        pay_until: None,
     };
     let order = PaymentOrder {
         key: "charge/1".to_owned(),
@@ -194,6 +196,8 @@ async fn a11b_a_cancellation_names_its_reason() -> Tested {
         signature_sha256: "00".repeat(32),
         signature_verified_by: "test".to_owned(),
         cms: "MAA=".to_owned(),
+        signed_content: "e30=".to_owned(),
+        verifier_answer: None,
     };
     let told = words(Rules::built_in(), NoticeKind::Cancelled, Language::Ru, &bench.filing(&decision).file())?;
     assert!(told.contains("фотография не соответствует требованиям"), "{told}");

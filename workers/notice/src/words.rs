@@ -103,7 +103,10 @@ fn amount(notice: NoticeKind, file: &File<Notice>) -> Result<Option<Tiyn>, Fault
             Some(payment) => Some(payment.amount),
             None => Some(file.case.purse.received),
         },
-        NoticeKind::RefundConfirmed | NoticeKind::RefundPaid => file.find::<Refund>()?.map(|r| r.amount),
+        NoticeKind::RefundConfirmed
+        | NoticeKind::RefundReminder
+        | NoticeKind::RefundLastCall
+        | NoticeKind::RefundPaid => file.find::<Refund>()?.map(|r| r.amount),
         NoticeKind::Received
         | NoticeKind::Registered
         | NoticeKind::Refused
@@ -113,6 +116,8 @@ fn amount(notice: NoticeKind, file: &File<Notice>) -> Result<Option<Tiyn>, Fault
         | NoticeKind::Cancelled
         | NoticeKind::InProduction
         | NoticeKind::Ready
+        | NoticeKind::ReadyReminder
+        | NoticeKind::ReadyLastCall
         | NoticeKind::Issued
         | NoticeKind::Unpaid
         | NoticeKind::QuestionAsked => None,
@@ -139,9 +144,13 @@ fn reason<'r>(texts: &'r Texts, notice: NoticeKind, file: &File<Notice>) -> Resu
         | NoticeKind::Approved
         | NoticeKind::InProduction
         | NoticeKind::Ready
+        | NoticeKind::ReadyReminder
+        | NoticeKind::ReadyLastCall
         | NoticeKind::Issued
         | NoticeKind::Unpaid
         | NoticeKind::RefundConfirmed
+        | NoticeKind::RefundReminder
+        | NoticeKind::RefundLastCall
         | NoticeKind::RefundPaid
         | NoticeKind::QuestionAsked => None,
     })

@@ -55,6 +55,11 @@ impl Stage for Payment {
     async fn work(&self, _job: &Job, file: &File<Self>, attempt: &Attempt) -> Result<Turn<Self>, Fault> {
         let duty = duty::due(file)?;
         let taken = Taken::of(file);
+        // a replay after the term: the order may have been withdrawn, and the registration with it
+        let over = file.find::<PaymentOrder>()?.is_some_and(|order| order.until <= attempt.now());
+        if over {
+            return self.withdraw(file, attempt).await;
+        }
         // a confirmation may be faster than the answer to the order that it pays
         if taken.covers(duty, &self.rules) {
             return Ok(Turn::Done(Outcome::paid(&taken, attempt.now())));
@@ -82,7 +87,11 @@ impl Stage for Payment {
         let until = file.get::<PaymentOrder>()?.until;
         let taken = Taken::of(file);
         let in_time = attempt.now() < until;
-        if in_time && taken.covers(duty, &self.rules) {
+        if !in_time {
+            // a lapse may have withdrawn the order and lost its turn since: only the withdrawal's own answer tells
+            return self.withdraw(file, attempt).await;
+        }
+        if taken.covers(duty, &self.rules) {
             return Ok(Turn::Done(Outcome::paid(&taken, attempt.now())));
         }
         match order::state(&self.gateway, file, attempt).await? {
@@ -91,10 +100,8 @@ impl Stage for Payment {
                 let taken = taken.with(payments);
                 if taken.covers(duty, &self.rules) {
                     Ok(Turn::Done(Outcome::paid(&taken, attempt.now())))
-                } else if in_time {
-                    Ok(Turn::Hold(Hold::until(self.next_look(until, attempt.now())).notify(NoticeKind::PartlyPaid)))
                 } else {
-                    self.withdraw(file, attempt).await
+                    Ok(Turn::Hold(Hold::until(self.next_look(until, attempt.now())).notify(NoticeKind::PartlyPaid)))
                 }
             }
             OrderState::NotFound => Err(order::unknown()),

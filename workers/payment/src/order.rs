@@ -47,17 +47,27 @@ pub async fn state(gateway: &Gateway, file: &File<Payment>, attempt: &Attempt) -
     attempt.call(System::RpDrn, "order-state", gateway.order_state(key.as_str())).await
 }
 
-/// Withdraws the order, unless it is paid.
+/// Withdraws the order, unless it is paid. The service's first answer is remembered and counts for ever: once it has
+/// acknowledged a withdrawal, the registration may be cancelled already, and whatever it says later is late money.
 pub async fn withdraw(gateway: &Gateway, file: &File<Payment>, attempt: &Attempt) -> Result<WithdrawAnswer, Fault> {
-    let key = key(file.case.id);
+    let order = key(file.case.id);
+    let key = EffectKey::of("withdraw", file.case.id, "duty");
     let call = async {
-        Ok::<_, GatewayFault>(match gateway.withdraw_order(key.as_str()).await? {
+        Ok::<_, GatewayFault>(match gateway.withdraw_order(order.as_str()).await? {
             WithdrawAnswer::Withdrawn { payments } => Withdrawal::Withdrawn(payments),
             WithdrawAnswer::AlreadyPaid { payments } => Withdrawal::AlreadyPaid(payments),
             WithdrawAnswer::NotFound => Withdrawal::NotFound,
         })
     };
-    let done = attempt.effect(&key, Receiver::Dedupes, System::RpDrn, "withdraw-order", call).await?.sure()?;
+    // an answer that was lost: the order's state tells whether it is withdrawn; if not, it is asked for again
+    let asked = Box::pin(async {
+        Ok(match gateway.order_state(order.as_str()).await? {
+            OrderState::Withdrawn { payments } => Some(Withdrawal::Withdrawn(payments)),
+            OrderState::NotFound => Some(Withdrawal::NotFound),
+            OrderState::Open { .. } | OrderState::Paid { .. } => None,
+        })
+    });
+    let done = attempt.effect(&key, Receiver::Asked(asked), System::RpDrn, "withdraw-order", call).await?.sure()?;
     Ok(match done {
         Withdrawal::Withdrawn(payments) => WithdrawAnswer::Withdrawn { payments },
         Withdrawal::AlreadyPaid(payments) => WithdrawAnswer::AlreadyPaid { payments },

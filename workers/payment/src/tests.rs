@@ -167,12 +167,48 @@ async fn a3_15_an_order_already_paid_is_not_lapsed() -> Tested {
 #[tokio::test]
 async fn a3_15_money_for_an_order_that_a_lost_lapse_withdrew_goes_back() -> Tested {
     let gateway = Register::open().await?;
-    gateway.answers(ORDER_STATE, order("withdrawn", &[("p1", 78_640)]));
+    gateway.answers(WITHDRAW_ORDER, withdrawal("00000", &[("p1", 78_640)]));
     let mut bench = ordered(&gateway).await?;
     bench.passes(SignedDuration::from_hours(24 * 4));
     let turn = bench.answer(&confirmed("p1", 78_640), &Job {}).await?;
     assert!(lapsed(&turn), "{turn:?}");
     assert_eq!(bench.case.purse.held(), Tiyn(78_640));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a3_15_a_withdrawal_that_was_acknowledged_is_not_taken_back_by_a_later_payment() -> Tested {
+    let gateway = Register::open().await?;
+    gateway.answers(WITHDRAW_ORDER, withdrawal("00000", &[]));
+    let mut bench = ordered(&gateway).await?;
+    bench.passes(SignedDuration::from_hours(24 * 4));
+    // the lapse withdraws, cancels the registration, and loses its turn
+    assert!(lapsed(&bench.lapse(&Job {}).await?));
+    assert_eq!(gateway.asked_of(CANCEL).len(), 1);
+    // the service has changed its mind: paid, and never withdrawn
+    gateway.answers(WITHDRAW_ORDER, withdrawal("demo-already-paid", &[("p1", 78_640)]));
+    gateway.answers(ORDER_STATE, order("paid", &[("p1", 78_640)]));
+    for turn in [bench.answer(&confirmed("p1", 78_640), &Job {}).await?, bench.work(&Job {}).await?] {
+        assert!(lapsed(&turn), "a case goes on whose registration is cancelled: {turn:?}");
+    }
+    assert_eq!(bench.case.purse.held(), Tiyn(78_640), "posted once, and the law gives it back");
+    assert_eq!(gateway.asked_of(WITHDRAW_ORDER).len(), 1, "its first answer counts for ever");
+    // told to the register under one key, however often
+    let keys: std::collections::BTreeSet<_> = gateway.asked_of(CANCEL).into_iter().map(|a| a.key).collect();
+    assert_eq!(keys.len(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a3_15_a_withdrawal_whose_answer_was_lost_is_asked_for_before_it_is_repeated() -> Tested {
+    let gateway = Register::open().await?;
+    let mut bench = ordered(&gateway).await?;
+    bench.passes(SignedDuration::from_hours(24 * 4));
+    gateway.loses_answers(WITHDRAW_ORDER);
+    assert!(bench.lapse(&Job {}).await.is_err_and(|f| f.is_transient()));
+    gateway.answers(ORDER_STATE, order("withdrawn", &[("p1", 78_640)]));
+    assert!(lapsed(&bench.answer(&confirmed("p1", 78_640), &Job {}).await?));
+    assert_eq!(gateway.asked_of(WITHDRAW_ORDER).len(), 1);
     Ok(())
 }
 

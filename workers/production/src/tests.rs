@@ -28,6 +28,8 @@ fn decision(outcome: DecisionOutcome) -> Decision {
         signature_sha256: "00".repeat(32),
         signature_verified_by: "test".to_owned(),
         cms: "MAA=".to_owned(),
+        signed_content: "e30=".to_owned(),
+        verifier_answer: None,
     }
 }
 

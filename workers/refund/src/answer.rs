@@ -22,18 +22,30 @@ pub enum Answer {
         /// When, by the tax authority's account of business time.
         paid_at: Timestamp,
     },
+    /// The applicant has claimed: the tax authority's term begins (A11c).
+    Claimed {
+        /// The effect key of our confirmation.
+        confirmation_key: String,
+        /// When, by the tax authority's account of business time.
+        claimed_at: Timestamp,
+    },
 }
 
 impl Shape for Answer {
     const KIND: &'static str = "refund.answer";
     const VERSION: u32 = 1;
     fn samples() -> Vec<Self> {
-        vec![Self::Paid {
-            confirmation_key: "refund/01990000-0000-7000-8000-000000000001/demo-payment-1".to_owned(),
-            number: "demo-refund-1".to_owned(),
-            amount_tiyn: Tiyn(78_640),
-            paid_at: Timestamp::constant(1_756_789_200, 0),
-        }]
+        let confirmation_key = "refund/01990000-0000-7000-8000-000000000001/demo-payment-1".to_owned();
+        let at = Timestamp::constant(1_756_789_200, 0);
+        vec![
+            Self::Paid {
+                confirmation_key: confirmation_key.clone(),
+                number: "demo-refund-1".to_owned(),
+                amount_tiyn: Tiyn(78_640),
+                paid_at: at,
+            },
+            Self::Claimed { confirmation_key, claimed_at: at },
+        ]
     }
 }
 
@@ -41,6 +53,7 @@ impl kezek_stage::Answer for Answer {
     fn label(&self) -> &'static str {
         match self {
             Self::Paid { .. } => "paid",
+            Self::Claimed { .. } => "claimed",
         }
     }
     fn money(&self) -> Option<Money> {
@@ -51,6 +64,7 @@ impl kezek_stage::Answer for Answer {
                 number: number.clone(),
                 amount: *amount_tiyn,
             }),
+            Self::Claimed { .. } => None,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What is told to the world: the confirmations of non-performance, and the end of the registration.
 
 use crate::coverage::Coverage;
-use crate::{Refund, claim};
+use crate::{Refund, basis};
 use kezek_domain::{Closing, Fault, System};
 use kezek_gateway::{Claim, Gateway};
 use kezek_stage::{Attempt, EffectKey, File, Receiver};
@@ -18,7 +18,7 @@ pub async fn all(gateway: &Gateway, file: &File<Refund>, attempt: &Attempt) -> R
             coupon: file.case.coupon.clone(),
             amount: part.amount,
             payments: vec![part.number],
-            legal_basis: claim::legal_basis(attempt.today()).to_owned(),
+            legal_basis: basis::legal_basis(attempt.today()).to_owned(),
         };
         let call = async { gateway.confirm_non_performance(key.as_str(), &claim).await.map(|_accepted| ()) };
         attempt.effect(&key, Receiver::Dedupes, System::TaxAuthority, "confirm-non-performance", call).await?.sure()?;

@@ -3,7 +3,7 @@
 
 use crate::{Answer, Refund};
 use kezek_domain::{Actor, Fault, System};
-use kezek_gateway::incoming::TaxRefundPaid;
+use kezek_gateway::incoming::{TaxClaimFiled, TaxRefundPaid};
 use kezek_stage::{Arrival, ArrivalSubject};
 
 /// The arrival of a paid refund (A11c).
@@ -21,6 +21,22 @@ pub fn arrival(message: &TaxRefundPaid) -> Result<Arrival, Fault> {
     Arrival::of::<Refund>(
         sender,
         message.number.clone(),
+        ArrivalSubject::Key(message.confirmation_key.clone()),
+        &answer,
+        Actor::Provider { system: sender.to_owned() },
+    )
+}
+
+/// The arrival of a claim that the applicant has filed (A11c).
+///
+/// # Errors
+/// Permanent, where the answer cannot be written as JSON.
+pub fn claim(message: &TaxClaimFiled) -> Result<Arrival, Fault> {
+    let answer = Answer::Claimed { confirmation_key: message.confirmation_key.clone(), claimed_at: message.claimed_at };
+    let sender = System::TaxAuthority.label();
+    Arrival::of::<Refund>(
+        sender,
+        format!("claim/{}", message.number),
         ArrivalSubject::Key(message.confirmation_key.clone()),
         &answer,
         Actor::Provider { system: sender.to_owned() },

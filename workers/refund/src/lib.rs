@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod answer;
-mod claim;
+mod basis;
 mod confirm;
 mod coverage;
 mod doors;
@@ -10,14 +10,15 @@ mod outcome;
 
 pub use answer::Answer;
 pub use coverage::Part;
-pub use doors::arrival;
+pub use doors::{arrival, claim};
 pub use job::Job;
 pub use outcome::Outcome;
 
 use coverage::Coverage;
+use jiff::{Timestamp, ToSpan as _};
 use kezek_domain::dossier::{Refund as Filed, Section};
 use kezek_domain::ledger::PostingKind;
-use kezek_domain::rules::{NoticeKind, Rules, almaty_day_end};
+use kezek_domain::rules::{NoticeKind, Rules, almaty_date, almaty_day_end};
 use kezek_domain::{Fault, System, Tiyn};
 use kezek_gateway::Gateway;
 use kezek_stage::{Attempt, Case, ConfigError, EffectKey, File, Hold, Kit, SectionDraft, Stage, Turn};
@@ -67,33 +68,94 @@ impl Stage for Refund {
         file: &File<Self>,
         attempt: &Attempt,
     ) -> Result<Turn<Self>, Fault> {
-        // its money is in the ledger already, and the ledger decides
-        let Answer::Paid { confirmation_key, paid_at, .. } = answer;
         let claimed = file.get::<Filed>()?;
+        if let Answer::Claimed { claimed_at, .. } = answer
+            && held(file)? != Tiyn::ZERO
+        {
+            return self.waits_for_payment(Filed { claimed_at: Some(*claimed_at), ..claimed }, *claimed_at, attempt);
+        }
+        // its money is in the ledger already, and the ledger decides
         if held(file)? == Tiyn::ZERO {
+            let paid_at = match answer {
+                Answer::Paid { paid_at, .. } => *paid_at,
+                // the report of the payment outran that of the claim
+                Answer::Claimed { .. } => file
+                    .ledger
+                    .iter()
+                    .filter(|l| l.kind == PostingKind::Returned)
+                    .map(|l| l.at)
+                    .max()
+                    .unwrap_or_else(|| attempt.now()),
+            };
+            let (Answer::Paid { confirmation_key, .. } | Answer::Claimed { confirmation_key, .. }) = answer;
             let filed = Filed {
                 confirmation_key: confirmation_key.clone(),
                 amount: file.case.purse.returned,
-                paid_at: Some(*paid_at),
+                paid_at: Some(paid_at),
                 ..claimed
             };
             return Ok(Turn::Done(Outcome::Refunded { filed }));
         }
         let until = almaty_day_end(claimed.claim_until);
-        if until <= attempt.now() {
+        if claimed.claimed_at.is_none() && until <= attempt.now() {
             return self.lapse_of(&claimed, file, attempt).await;
         }
         // money may have come since: what was confirmed before is the same again under the same key
         confirm::all(&self.gateway, file, attempt).await?;
-        Ok(Turn::Hold(Hold::until(until)))
+        let next = claimed.pay_until.filter(|pay| *pay > attempt.now()).unwrap_or_else(|| self.next(&claimed, attempt));
+        Ok(Turn::Hold(Hold::until(next)))
     }
 
     async fn lapse(&self, _job: &Job, file: &File<Self>, attempt: &Attempt) -> Result<Turn<Self>, Fault> {
-        self.lapse_of(&file.get::<Filed>()?, file, attempt).await
+        let claimed = file.get::<Filed>()?;
+        if held(file)? == Tiyn::ZERO {
+            return Ok(Turn::Done(Outcome::NothingHeld));
+        }
+        // claimed in time and not paid: overdue, and never forfeited; the next term begins
+        if claimed.claimed_at.is_some() {
+            return self.waits_for_payment(claimed, attempt.now(), attempt);
+        }
+        let limit = almaty_day_end(claimed.claim_until);
+        if attempt.now() < limit {
+            let hold = Hold::until(self.next(&claimed, attempt));
+            return Ok(Turn::Hold(match self.reminders_passed(&claimed, attempt) {
+                0 => hold,
+                1 => hold.notify(NoticeKind::RefundReminder),
+                _ => hold.notify(NoticeKind::RefundLastCall),
+            }));
+        }
+        self.lapse_of(&claimed, file, attempt).await
     }
 }
 
 impl Refund {
+    /// The tax authority has its working days to pay, counted from the claim, or from the day that went by without.
+    fn waits_for_payment(&self, claimed: Filed, from: Timestamp, attempt: &Attempt) -> Result<Turn<Self>, Fault> {
+        let days = self.rules.terms().refund_pay_working_days;
+        let term = |from: Timestamp| almaty_day_end(self.rules.calendar().add_working_days(almaty_date(from), days).0);
+        // a report that comes late: its term may be over already
+        let until = Some(term(from)).filter(|until| *until > attempt.now()).unwrap_or_else(|| term(attempt.now()));
+        let filed = Filed { pay_until: Some(until), ..claimed };
+        Ok(Turn::Hold(Hold::until(until).filing(SectionDraft::of(&filed)?)))
+    }
+
+    fn reminder(&self, claimed: &Filed, days: u32) -> Timestamp {
+        almaty_day_end(almaty_date(claimed.confirmed_at).saturating_add(i64::from(days).days()))
+    }
+
+    /// How many of the reminders' days have passed.
+    fn reminders_passed(&self, claimed: &Filed, attempt: &Attempt) -> usize {
+        let days = self.rules.desk().refund_reminder_days();
+        days.iter().filter(|days| self.reminder(claimed, **days) <= attempt.now()).count()
+    }
+
+    /// When something is next to be done about a claim that nobody has made: a reminder, or the limit.
+    fn next(&self, claimed: &Filed, attempt: &Attempt) -> Timestamp {
+        let limit = almaty_day_end(claimed.claim_until);
+        let reminders = self.rules.desk().refund_reminder_days().iter().map(|days| self.reminder(claimed, *days));
+        reminders.chain([limit]).filter(|at| *at > attempt.now()).min().unwrap_or(limit)
+    }
+
     /// Nothing is held when the work begins. A report may be faster than the turn that asked for it (its worker was
     /// lost between the two): what the tax authority has paid since was refunded, and the applicant is told.
     fn before(&self, file: &File<Self>, attempt: &Attempt) -> Result<Outcome, Fault> {
@@ -114,6 +176,8 @@ impl Refund {
             amount: file.case.purse.returned,
             confirmed_at: told.as_ref().map_or_else(|| attempt.now(), |t| t.confirmed_at),
             paid_at: Some(paid.at),
+            claimed_at: told.as_ref().and_then(|t| t.claimed_at),
+            pay_until: told.as_ref().and_then(|t| t.pay_until),
             claim_until: told.map_or_else(|| self.rules.terms().claim_until(attempt.today()), |t| t.claim_until),
         };
         Ok(Outcome::Refunded { filed })
@@ -129,8 +193,10 @@ impl Refund {
             confirmed_at: attempt.now(),
             paid_at: None,
             claim_until,
+            claimed_at: None,
+            pay_until: None,
         };
-        let hold = Hold::until(almaty_day_end(claim_until)).filing(SectionDraft::of(&filed)?);
+        let hold = Hold::until(self.next(&filed, attempt)).filing(SectionDraft::of(&filed)?);
         Ok(Turn::Hold(hold.notify(NoticeKind::RefundConfirmed)))
     }
 

@@ -46,6 +46,8 @@ impl kezek_stage::Outcome for Outcome {
             confirmed_at: at,
             paid_at: Some(at),
             claim_until: date(2028, 9, 2),
+            claimed_at: None,
+            pay_until: None,
         };
         let part = Part { number: "demo-payment-1".to_owned(), amount: Tiyn(78_640), at };
         vec![Self::NothingHeld, Self::Refunded { filed }, Self::ClaimLapsed { case, forfeited: vec![part] }]

@@ -23,6 +23,13 @@ pub enum Answer {
         /// Who, when, by which signature.
         signed: Signed,
     },
+    /// The author takes his cancellation back before it takes effect.
+    TakeBack {
+        /// The officer's account.
+        account: String,
+        /// When, in business time.
+        at: Timestamp,
+    },
 }
 
 /// A verified signature over the decision.
@@ -38,6 +45,21 @@ pub struct Signed {
     pub verified_by: String,
     /// The detached signature itself (CMS, DER, base64): filed with the sealed decision, as evidence.
     pub cms: String,
+    /// Digest of the signer's IIN: two officers must be two persons.
+    #[serde(default)]
+    pub signer_sha256: String,
+    /// The exact bytes that were signed, base64: the evidence is whole.
+    #[serde(default)]
+    pub content: String,
+    /// The verifier's own answer, where it is another system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verifier_answer: Option<String>,
+    /// The revision of the case's file that the page showed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<i64>,
+    /// The documentation code that the page showed (A4.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub documentation_code: Option<String>,
 }
 
 /// The signature holds the officer's certificate, so it is not printed.
@@ -52,14 +74,33 @@ impl fmt::Debug for Signed {
 }
 
 impl Answer {
-    /// The section that the decision is filed as.
+    /// Who signed; nobody where a cancellation is taken back.
     #[must_use]
-    pub fn decision(&self) -> Decision {
+    pub const fn signed(&self) -> Option<&Signed> {
+        match self {
+            Self::Approve { signed } | Self::Cancel { signed, .. } => Some(signed),
+            Self::TakeBack { .. } => None,
+        }
+    }
+
+    /// Whose answer it is.
+    #[must_use]
+    pub fn author(&self) -> Option<&str> {
+        match self {
+            Self::Approve { signed } | Self::Cancel { signed, .. } => Some(&signed.account),
+            Self::TakeBack { account, .. } => Some(account),
+        }
+    }
+
+    /// The section that the decision is filed as; nothing where there is none.
+    #[must_use]
+    pub fn decision(&self) -> Option<Decision> {
         let (outcome, reason, signed) = match self {
             Self::Approve { signed } => (DecisionOutcome::Approved, None, signed),
             Self::Cancel { reason, signed } => (DecisionOutcome::Cancelled, Some(*reason), signed),
+            Self::TakeBack { .. } => return None,
         };
-        Decision {
+        Some(Decision {
             outcome,
             reason,
             officer: signed.account.clone(),
@@ -67,7 +108,9 @@ impl Answer {
             signature_sha256: signed.signature_sha256.clone(),
             signature_verified_by: signed.verified_by.clone(),
             cms: signed.cms.clone(),
-        }
+            signed_content: signed.content.clone(),
+            verifier_answer: signed.verifier_answer.clone(),
+        })
     }
 }
 
@@ -81,10 +124,16 @@ impl Shape for Answer {
             signature_sha256: "00".repeat(32),
             verified_by: "kezek-cms/1".to_owned(),
             cms: "MAA=".to_owned(),
+            signer_sha256: "11".repeat(32),
+            content: "e30=".to_owned(),
+            verifier_answer: None,
+            revision: None,
+            documentation_code: None,
         };
         let cancel = |reason| Self::Cancel { reason, signed: signed.clone() };
         let mut all: Vec<_> = CancelReason::ALL.iter().map(|r| cancel(*r)).collect();
         all.push(Self::Approve { signed: signed.clone() });
+        all.push(Self::TakeBack { account: signed.account.clone(), at: signed.decided_at });
         all
     }
 }
@@ -94,6 +143,7 @@ impl kezek_stage::Answer for Answer {
         match self {
             Self::Approve { .. } => "approve",
             Self::Cancel { .. } => "cancel",
+            Self::TakeBack { .. } => "take-back",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The officer's desk over HTTP: the list, the case, its pictures, the decision.
 
-use crate::signing::{Allowed, content, verify};
-use crate::{Answer, Review, compare};
+use crate::signing::{Allowed, Expected, Shown, content, verify};
+use crate::{Answer, CANCELLING, CODE, NOTHING_TO_TAKE_BACK, Review, SAME_OFFICER, STALE_FILE, compare};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderName, header};
 use axum::response::IntoResponse;
@@ -10,7 +10,9 @@ use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use kezek_domain::dossier::{CancelReason, Document, Exemption, Filed, Form, Identity};
+use kezek_domain::dossier::{
+    CancelReason, Document, Exemption, Filed, Form, Identity, Proposal, ProposalState, Registration,
+};
 use kezek_domain::{CaseId, Coupon, How, Receipt, Region, Role, Section, Status, Ticket};
 use kezek_stage::{
     Attachment, Body, Caller, CaseHead, CaseOf, CaseView, Decision, Desk, DoorError, Doors, Fault, Stage,
@@ -29,6 +31,7 @@ impl Doors for Review {
             .route("/v1/review/cases/{case}", get(case))
             .route("/v1/review/cases/{case}/pictures/{which}", get(picture))
             .route("/v1/review/cases/{case}/decision", post(decide))
+            .route("/v1/review/cases/{case}/take-back", post(take_back))
             .with_state(desk)
     }
 }
@@ -96,14 +99,41 @@ async fn case(
         json!({ "ground": code, "kk": words.as_ref().map(|w| &w.0), "ru": words.as_ref().map(|w| &w.1) })
     });
     let head = &view.case;
+    let registration: Registration = section(&view)?.ok_or_else(|| missing(Section::Registration))?;
+    let pending = section::<Proposal>(&view)?.filter(|p| p.state.stands());
+    let cooling = pending.as_ref().filter(|p| p.state == ProposalState::Cooling);
+    // millisecond: what is sent back reads as what was signed
+    let at = Timestamp::from_millisecond(desk.clock.now().as_millisecond()).unwrap_or(head.filed_at);
+    let shown = Shown {
+        case: id,
+        ticket: head.ticket,
+        revision: head.revision,
+        at,
+        application_sha256: &applied,
+        documentation_code: &registration.documentation_code,
+    };
+    let rules = desk.stage.rules.desk();
+    let fits = rules.code_fits(&head.service, &registration.documentation_code);
+    let texts = desk.stage.rules.texts();
     let signing = Allowed::all()
+        // A4.1: a code that does not fit is not approved; a case that is being cancelled offers nothing to sign
+        .filter(|allowed| cooling.is_none() && (fits || *allowed != Allowed::Approve))
         .map(|allowed| {
-            let bytes = content(allowed, id, head.ticket, &caller.account, &applied)?;
+            let bytes = content(allowed, &caller.account, &shown)?;
+            let words = allowed.reason().map(|reason| texts.cancel(reason));
             Ok(json!({
                 "decision": allowed.label(), "reason": allowed.reason(), "content": STANDARD.encode(bytes),
+                "kk": words.map(|w| &w.kk), "ru": words.map(|w| &w.ru),
             }))
         })
         .collect::<Result<Vec<_>, Fault>>()?;
+    let standing = pending.as_ref().map(|p| {
+        json!({
+            "state": p.state, "officer": p.decision.officer, "decision": p.decision.outcome,
+            "reason": p.decision.reason, "decidedAt": p.decision.decided_at, "effectiveAt": p.effective_at,
+            "mine": p.decision.officer == caller.account,
+        })
+    });
     let picture = |name: Attachment| format!("/v1/review/cases/{id}/pictures/{}", name.label());
     let body = json!({
         "case": id,
@@ -114,6 +144,11 @@ async fn case(
         "since": view.since,
         "until": until(head),
         "ticket": head.ticket,
+        "revision": head.revision,
+        "at": at,
+        "documentationCode": registration.documentation_code,
+        "codeFits": fits,
+        "pending": standing,
         "application": {
             "iin": form.iin,
             "service": form.service,
@@ -163,9 +198,12 @@ async fn picture(
 
 /// The officer's decision, with the ticket that his page showed.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Decided {
     ticket: Ticket,
+    revision: i64,
+    at: Timestamp,
+    documentation_code: String,
     decision: Wish,
     #[serde(default)]
     reason: Option<CancelReason>,
@@ -199,9 +237,24 @@ async fn decide(
             return Err(wrong(&format!("a cancellation needs one of {}", known.join(", "))));
         }
     };
+    let now = desk.clock.now();
+    let age = now.duration_since(sent.at);
+    // a page from before, or from a clock that is ahead: what it showed may be long over
+    if age.is_negative() || age > desk.stage.rules.desk().page() {
+        return Err(DoorError::conflict("page-too-old", "load the case anew, and sign what it shows then"));
+    }
     let applied = application(&desk, &caller, id).await?;
-    let bytes = content(allowed, id, sent.ticket, &caller.account, &applied)?;
-    let signed = verify(&*desk.stage.verifier, &bytes, &sent.signature, &officer, &caller.account, desk.clock.now())?;
+    let shown = Shown {
+        case: id,
+        ticket: sent.ticket,
+        revision: sent.revision,
+        at: sent.at,
+        application_sha256: &applied,
+        documentation_code: &sent.documentation_code,
+    };
+    let bytes = content(allowed, &caller.account, &shown)?;
+    let signer = Expected { officer: &officer, account: &caller.account, at: now };
+    let signed = verify(&desk.stage.verifier, &bytes, &sent.signature, signer, &shown).await?;
     let answer = match allowed {
         Allowed::Approve => Answer::Approve { signed },
         Allowed::Cancel(reason) => Answer::Cancel { reason, signed },
@@ -218,8 +271,61 @@ async fn decide(
             reason: None,
             caller,
         })
-        .await?;
+        .await
+        .map_err(refused)?;
     Ok(Json(json!({ "case": id, "ticket": settled.ticket, "outcome": settled.outcome })))
+}
+
+/// A cancellation that has not taken effect yet is taken back by its author, with the ticket that his page showed.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TakenBack {
+    ticket: Ticket,
+}
+
+async fn take_back(
+    State(desk): State<Desk<Review>>,
+    caller: Caller,
+    CaseOf(id): CaseOf,
+    Body(sent): Body<TakenBack>,
+) -> Result<Json<Value>, DoorError> {
+    caller.needs(DECIDES)?;
+    let answer = Answer::TakeBack { account: caller.account.clone(), at: desk.clock.now() };
+    let body = serde_json::to_value(&answer).map_err(|_| Fault::permanent("answer-unwritable", "review.answer"))?;
+    let settled = desk
+        .answers
+        .decide(Decision {
+            case: id,
+            stage: Review::NAME,
+            ticket: sent.ticket,
+            body,
+            choice: None,
+            reason: None,
+            caller,
+        })
+        .await
+        .map_err(refused)?;
+    Ok(Json(json!({ "case": id, "ticket": settled.ticket, "outcome": settled.outcome })))
+}
+
+/// The stage's own refusals as an officer should read them.
+fn refused(error: DoorError) -> DoorError {
+    let told = match error.more.as_ref().map(|(_, cause)| cause.as_str()) {
+        Some(STALE_FILE) => "the case's file has changed since this page was read; load it again",
+        Some(CODE) => "the documentation code does not fit this service (A4.1): cancel for additional verification",
+        Some(CANCELLING) => "this case is being cancelled; its officer may take that back until it takes effect",
+        Some(SAME_OFFICER) => "another officer must decide this case too; the first decision was yours",
+        Some(NOTHING_TO_TAKE_BACK) => "no cancellation of yours waits to take effect: load the case again",
+        Some(_) | None => return error,
+    };
+    let code = match error.more.as_ref().map(|(_, cause)| cause.as_str()) {
+        Some(CODE) => return DoorError::invalid(vec![("/decision".to_owned(), told.to_owned())]),
+        Some(CANCELLING) => CANCELLING,
+        Some(SAME_OFFICER) => SAME_OFFICER,
+        Some(NOTHING_TO_TAKE_BACK) => NOTHING_TO_TAKE_BACK,
+        Some(_) | None => "stale",
+    };
+    DoorError::conflict(code, told)
 }
 
 /// Digest of what the applicant signed: the decision is bound to it. Opening the case shows it to be this person's

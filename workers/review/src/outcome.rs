@@ -32,11 +32,14 @@ impl kezek_stage::Outcome for Outcome {
         }
     }
     fn samples() -> Vec<Self> {
-        let of = |answer: &Answer| match answer {
-            Answer::Approve { .. } => Self::Approved(answer.decision()),
-            Answer::Cancel { reason, .. } => Self::Cancelled(*reason, answer.decision()),
+        let of = |answer: &Answer| {
+            let decision = answer.decision()?;
+            Some(match decision.reason {
+                None => Self::Approved(decision),
+                Some(reason) => Self::Cancelled(reason, decision),
+            })
         };
-        Answer::samples().iter().map(of).collect()
+        Answer::samples().iter().filter_map(of).collect()
     }
     fn sections(&self) -> Result<Vec<SectionDraft>, Fault> {
         Ok(vec![SectionDraft::of(self.decision())?])

@@ -31,6 +31,7 @@ filed!(
     PaymentOrder,
     Payment,
     Decision,
+    Proposal,
     Production,
     Handover,
     Refund,
@@ -38,7 +39,7 @@ filed!(
     Review,
 );
 
-masked!(Identity, Document, Exemption, Decision);
+masked!(Identity, Document, Exemption, Decision, Proposal);
 
 /// Who the registers say the applicant is (A3.2, A3.4–A3.6). Holds no portrait.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -248,6 +249,59 @@ pub struct Decision {
     pub signature_verified_by: String,
     /// The signature itself, the evidence of the decision: base64 of the detached CMS. Never shown.
     pub cms: String,
+    /// The exact bytes that were signed, base64; empty in decisions from before they were kept.
+    #[serde(default)]
+    pub signed_content: String,
+    /// The verifier's own answer as it came (revocation, timestamp), where it is another system. Never shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verifier_answer: Option<String>,
+}
+
+/// A decision that does not count yet: a second officer must take it alike, or its author may take it back.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Proposal {
+    /// The decision.
+    pub decision: Decision,
+    /// What became of it.
+    pub state: ProposalState,
+    /// The visit of the review that it belongs to.
+    pub visit: u32,
+    /// Digest of the signer's IIN: the second officer is another person.
+    pub signer_sha256: String,
+    /// Until when the case was to wait without it.
+    pub review_until: Option<Timestamp>,
+    /// When a cancellation takes effect; until then its author may take it back.
+    pub effective_at: Option<Timestamp>,
+}
+
+impl Proposal {
+    /// Whether another decision is the same in kind and reason.
+    #[must_use]
+    pub fn agrees_with(&self, other: &Decision) -> bool {
+        self.decision.outcome == other.outcome && self.decision.reason == other.reason
+    }
+}
+
+labelled! {
+    /// What became of a decision that does not count yet.
+    pub enum ProposalState {
+        /// It waits for a second officer.
+        AwaitingSecond = "awaiting-second",
+        /// A cancellation that takes effect soon.
+        Cooling = "cooling",
+        /// Its author took it back.
+        TakenBack = "taken-back",
+        /// The second officer decided otherwise.
+        Overruled = "overruled",
+    }
+}
+
+impl ProposalState {
+    /// Whether it may still come to count.
+    #[must_use]
+    pub const fn stands(self) -> bool {
+        matches!(self, Self::AwaitingSecond | Self::Cooling)
+    }
 }
 
 labelled! {
@@ -321,6 +375,12 @@ pub struct Refund {
     pub paid_at: Option<Timestamp>,
     /// Last day of the claim.
     pub claim_until: Date,
+    /// When the applicant claimed, as the tax authority reports it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimed_at: Option<Timestamp>,
+    /// Until when the tax authority is to pay what was claimed; each time that passes without, it is moved on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pay_until: Option<Timestamp>,
 }
 
 /// Questions put to people, with their answers.

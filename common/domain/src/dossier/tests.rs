@@ -155,6 +155,8 @@ fn sections_are_stored_in_one_stable_shape() -> Result<(), serde_json::Error> {
         signature_sha256: "0".repeat(64),
         signature_verified_by: "demo 1".to_owned(),
         cms: "MAA=".to_owned(),
+        signed_content: "e30=".to_owned(),
+        verifier_answer: None,
     };
     let stored = serde_json::to_value(&decision)?;
     assert_eq!(stored["reason"], json!("photo-quality"));

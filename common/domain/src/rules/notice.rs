@@ -31,12 +31,20 @@ labelled! {
         InProduction = "in-production",
         /// The card can be fetched in person (A11d).
         Ready = "ready",
+        /// The card lies ready and nobody has fetched it (A11d).
+        ReadyReminder = "ready-reminder",
+        /// Nobody has fetched it for long; the last reminder (A11d).
+        ReadyLastCall = "ready-last-call",
         /// The card was handed over (A11d).
         Issued = "issued",
         /// Closed because the duty was not paid.
         Unpaid = "unpaid",
         /// Non-performance is confirmed; the tax authority may be asked (A11c).
         RefundConfirmed = "refund-confirmed",
+        /// Nobody has claimed what may be claimed (A11c).
+        RefundReminder = "refund-reminder",
+        /// The claim's limit is near; the last reminder (A11c).
+        RefundLastCall = "refund-last-call",
         /// The tax authority has paid (A11c).
         RefundPaid = "refund-paid",
         /// A human looks at something.

@@ -17,7 +17,7 @@ use openssl::x509::verify::{X509VerifyFlags, X509VerifyParam};
 use openssl::x509::{X509, X509PurposeId, X509Ref, X509StoreContext, X509VerifyResult};
 
 use super::der::{cms_shape, extended_key_usages};
-use super::{Evidence, Reason, SignatureVerifier, SignerRole, Verification};
+use super::{Asked, Evidence, Judging, Reason, SignatureVerifier, SignerRole, Verification};
 use crate::config::ConfigProblem;
 
 /// Extended key usage of a natural person's key.
@@ -85,7 +85,24 @@ impl CmsVerifier {
         Ok(builder.build())
     }
 
-    fn judge(
+    /// Is `signature` (CMS, DER) a good detached signature of `expected`, in that role, over exactly these bytes,
+    /// judged at the instant `at`?
+    #[must_use]
+    pub fn verify(
+        &self,
+        content: &[u8],
+        signature: &[u8],
+        expected: &Iin,
+        role: SignerRole,
+        at: Timestamp,
+    ) -> Verification {
+        match self.examine(content, signature, expected, role, at) {
+            Ok(evidence) => Verification::Verified(evidence),
+            Err(reason) => Verification::NotVerified { reason },
+        }
+    }
+
+    fn examine(
         &self,
         content: &[u8],
         signature: &[u8],
@@ -127,6 +144,7 @@ impl CmsVerifier {
             evidence_sha256: fingerprint.iter().map(|byte| format!("{byte:02x}")).collect(),
             signed_with: signer.signature_algorithm().object().to_string(),
             verifier: format!("openssl-cms {}", openssl::version::version()),
+            answer: None,
         })
     }
 
@@ -195,18 +213,8 @@ fn serial(signer: &X509Ref) -> Option<String> {
 }
 
 impl SignatureVerifier for CmsVerifier {
-    fn verify(
-        &self,
-        content: &[u8],
-        signature: &[u8],
-        expected: &Iin,
-        role: SignerRole,
-        at: Timestamp,
-    ) -> Verification {
-        match self.judge(content, signature, expected, role, at) {
-            Ok(evidence) => Verification::Verified(evidence),
-            Err(reason) => Verification::NotVerified { reason },
-        }
+    fn judge<'a>(&'a self, asked: Asked<'a>) -> Judging<'a> {
+        Box::pin(std::future::ready(self.verify(asked.content, asked.signature, asked.expected, asked.role, asked.at)))
     }
 }
 

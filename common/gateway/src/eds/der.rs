@@ -52,13 +52,47 @@ fn elements(mut bytes: &[u8]) -> Option<Vec<(u8, &[u8])>> {
 
 /// How a CMS `SignedData` is made.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct CmsShape {
+pub struct CmsShape {
+    /// How many have signed.
     pub signers: usize,
+    /// Whether the content is elsewhere.
     pub detached: bool,
 }
 
+/// What the first signer of a CMS has put down.
+#[derive(Debug, PartialEq, Eq)]
+pub struct SignerInfo {
+    /// The algorithm of the signature, dotted.
+    pub algorithm: String,
+    /// The signature itself.
+    pub value: Vec<u8>,
+}
+
+/// The first signer of a CMS; `None` where there is none or it cannot be read.
+#[must_use]
+pub fn first_signer(bytes: &[u8]) -> Option<SignerInfo> {
+    cms_shape(bytes)?;
+    let (info, _) = expect(bytes, SEQUENCE)?;
+    let (_, rest) = expect(info, OID)?;
+    let (explicit, _) = expect(rest, CONTEXT_0)?;
+    let (signed, _) = expect(explicit, SEQUENCE)?;
+    let parts = elements(signed)?;
+    let (_, signer_infos) = parts.last()?;
+    let (signer, _) = expect(signer_infos, SEQUENCE)?;
+    // version, sid, digestAlgorithm, [0] signedAttrs?, signatureAlgorithm, signature, [1] unsignedAttrs?
+    let parts = elements(signer)?;
+    let place = parts.iter().position(|(tag, _)| *tag == OCTETS)?;
+    let (tag, algorithm) = parts.get(place.checked_sub(1)?)?;
+    if *tag != SEQUENCE {
+        return None;
+    }
+    let (id, _) = expect(algorithm, OID)?;
+    Some(SignerInfo { algorithm: dotted(id)?, value: parts.get(place)?.1.to_vec() })
+}
+
 /// The shape of a CMS; `None` where the bytes are not one whole `SignedData` in DER.
-pub(super) fn cms_shape(bytes: &[u8]) -> Option<CmsShape> {
+#[must_use]
+pub fn cms_shape(bytes: &[u8]) -> Option<CmsShape> {
     let (info, after) = expect(bytes, SEQUENCE)?;
     if !after.is_empty() {
         return None;
@@ -80,7 +114,8 @@ pub(super) fn cms_shape(bytes: &[u8]) -> Option<CmsShape> {
 }
 
 /// The extended key usages that a certificate names, dotted; empty where it names none.
-pub(super) fn extended_key_usages(certificate: &[u8]) -> Option<Vec<String>> {
+#[must_use]
+pub fn extended_key_usages(certificate: &[u8]) -> Option<Vec<String>> {
     let (certificate, _) = expect(certificate, SEQUENCE)?;
     let (to_be_signed, _) = expect(certificate, SEQUENCE)?;
     let Some((_, wrapped)) = elements(to_be_signed)?.into_iter().find(|(tag, _)| *tag == CONTEXT_3) else {

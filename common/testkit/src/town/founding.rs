@@ -22,10 +22,19 @@ pub struct Founding {
     pub limits: Limits,
     /// Configuration sections of stages, by name.
     pub config: BTreeMap<&'static str, Value>,
+    /// Rule files that stand in for the built-in ones, by name.
+    pub rules: BTreeMap<String, String>,
     /// The servers; those of the environment where it is left out.
     pub servers: Option<Servers>,
     /// The clock: what it takes for real time. The business clock's offset is the database's.
     pub clock: Clock,
+}
+
+/// A cancellation takes effect at once: nobody waits for the minutes in which it may be taken back.
+fn at_once() -> BTreeMap<String, String> {
+    let text = include_str!("../../../domain/rules/desk.toml");
+    let text = text.replacen("take_back_minutes = 5", "take_back_minutes = 0", 1);
+    BTreeMap::from([("desk.toml".to_owned(), text)])
 }
 
 impl Default for Founding {
@@ -37,6 +46,7 @@ impl Default for Founding {
             closed: Vec::new(),
             limits: Limits { connections: 8, console_connections: 3, effect_seconds: 2, ..Limits::default() },
             config: BTreeMap::from([("intake", json!({ "iin_profile": "demo" }))]),
+            rules: at_once(),
             servers: None,
             clock: Clock::system(),
         }
@@ -54,6 +64,12 @@ impl Founding {
     #[must_use]
     pub fn people(mut self, people: usize) -> Self {
         self.people = people;
+        self
+    }
+    /// By the built-in rules alone: a cancellation may be taken back before it takes effect.
+    #[must_use]
+    pub fn taking_back(mut self) -> Self {
+        self.rules.clear();
         self
     }
     /// With a stage that does not run at first.

@@ -185,7 +185,13 @@ impl Decide {
             body: self.body.clone(),
             choice: None,
             reason: None,
-            caller: Caller { account: "trial".to_owned(), role: Role::Reviewer, region: Some(self.region), iin: None },
+            caller: Caller {
+                account: "trial".to_owned(),
+                role: Role::Reviewer,
+                region: Some(self.region),
+                iin: None,
+                points: Vec::new(),
+            },
         })
     }
 }

@@ -188,7 +188,10 @@ impl Official<'_> {
         let iin = self.caller.iin.as_ref().context("this account names no person")?;
         let signer = self.town.sandbox.world.authority.signer(iin, KeyKind::Officer)?;
         let signature = STANDARD.encode(signer.sign_detached(&STANDARD.decode(content)?)?);
-        let mut body = json!({ "ticket": page["ticket"], "decision": decision, "signature": signature });
+        let mut body = json!({
+            "ticket": page["ticket"], "revision": page["revision"], "at": page["at"],
+            "documentationCode": page["documentationCode"], "decision": decision, "signature": signature,
+        });
         if let (Some(reason), Some(map)) = (reason, body.as_object_mut()) {
             map.insert("reason".to_owned(), json!(reason));
         }

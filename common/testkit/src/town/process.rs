@@ -6,7 +6,7 @@ use axum::Router;
 use kezek::doors::questions;
 use kezek::{pipeline, services};
 use kezek_domain::{Rules, System};
-use kezek_gateway::eds::CmsVerifier;
+use kezek_gateway::eds::{CmsVerifier, Verifier};
 use kezek_gateway::{Gateway, GatewayConfig};
 use kezek_runtime::{DoorKit, Engine, Limits, Metrics, Parts, Room, answers, clock_round, reads};
 use kezek_stage::{Answers, Clock, Ids, Kit};
@@ -34,6 +34,8 @@ pub struct Blueprint {
     pub connections: (u32, u32),
     /// Seconds: what a receiver may still act, and what the sweeper leaves alone.
     pub seconds: (u64, u64),
+    /// Rule files that stand in for the built-in ones, by name.
+    pub rules: BTreeMap<String, String>,
     /// Configuration sections of stages, by name.
     pub config: BTreeMap<String, Value>,
 }
@@ -92,9 +94,11 @@ impl Process {
         });
         clock_round(engine.clone()).await?;
         let (url, async_url) = plan.gateway.clone();
+        let rules = Arc::new(Rules::parse(&plan.rules)?);
         let kit = Kit::new(engine.clock().clone(), engine.ids().clone())
+            .with(Arc::clone(&rules))
             .with(Arc::new(Gateway::new(GatewayConfig { url, async_url, ..GatewayConfig::default() })?))
-            .with(Arc::new(CmsVerifier::new(plan.authority.as_bytes())?));
+            .with(Arc::new(Verifier::new(CmsVerifier::new(plan.authority.as_bytes())?)));
         let section = |name: &str| plan.config.get(name).cloned().unwrap_or(Value::Null);
         let rooms = pipeline::STAGES
             .iter()
@@ -106,12 +110,7 @@ impl Process {
             .zip(&rooms)
             .filter_map(|(line, room)| line.routes(&**room, &desk))
             .fold(Router::new(), Router::merge)
-            .merge(questions::routes(
-                &pipeline::names(),
-                Arc::clone(&desk.answers),
-                Arc::clone(&desk.reads),
-                Arc::new(Rules::built_in().clone()),
-            ));
+            .merge(questions::routes(&pipeline::names(), Arc::clone(&desk.answers), Arc::clone(&desk.reads), rules));
         Ok(Self { engine, rooms, answers: desk.answers, doors })
     }
 }

@@ -361,7 +361,8 @@ impl Answered<'_> {
             self.town.opens(self.name())?;
             self.calm().await?;
             ensure!(self.state(&bring).await? == "taken", "the lapse has taken the answer's place");
-            self.ends_like(clean, case, &[]).await?;
+            // whoever is answered after the term makes sure with the receiver first, and remembers what it said
+            self.ends_like(clean, case, &["effects"]).await?;
             let order = if lapse_first { "a lapse before an answer" } else { "an answer before a lapse" };
             coverage.stood(order);
         }

@@ -19,7 +19,7 @@ const ROWS: &[(&str, &str)] = &[
     (
         "cases",
         "SELECT concat_ws(' ', how, stage, visit, closing, refunding_closing, refunding_reason, visits::text,
-                coupon IS NOT NULL, revision, received_tiyn, earned_tiyn, returned_tiyn) FROM cases WHERE id = $1",
+                coupon IS NOT NULL, received_tiyn, earned_tiyn, returned_tiyn) FROM cases WHERE id = $1",
     ),
     (
         "jobs",

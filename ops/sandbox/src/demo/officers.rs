@@ -143,10 +143,16 @@ impl Officer {
     /// A11a, A11b.
     async fn review(&self, signer: &Signer) -> anyhow::Result<usize> {
         let tasks = self.list("/v1/review/tasks?limit=50", "tasks").await?;
+        let mut done = 0;
         for task in &tasks {
             let case = task["case"].as_str().context("a task without a case")?;
             let Some(page) = self.open(&format!("/v1/review/cases/{case}")).await? else { continue };
             let page = page.json();
+            // decided, and about to take effect
+            if page["pending"]["state"] == "cooling" {
+                continue;
+            }
+            done += 1;
             let picture = async |which: &str| {
                 let path = page["pictures"][which].as_str().context("a page without its pictures")?;
                 self.open(path).await
@@ -157,6 +163,9 @@ impl Officer {
             let content = to_sign(&page, verdict).context("the page does not offer the decision for signing")?;
             let mut body = json!({
                 "ticket": page["ticket"],
+                "revision": page["revision"],
+                "at": page["at"],
+                "documentationCode": page["documentationCode"],
                 "decision": verdict.decision(),
                 "signature": STANDARD.encode(signer.sign_detached(&content)?),
             });
@@ -165,7 +174,7 @@ impl Officer {
             }
             Self::taken(&self.post(&format!("/v1/review/cases/{case}/decision"), &body).await?)?;
         }
-        Ok(tasks.len())
+        Ok(done)
     }
 
     /// A4.3, A11d: the person comes with the coupon; the officer compares the face and hands the card over.

@@ -257,6 +257,14 @@ async fn create(kezek: &Kezek, account: Account) -> anyhow::Result<Account> {
     if let Some(region) = &account.region {
         arguments.extend(["--region", region.as_str()]);
     }
+    // every point that people of the region choose
+    let points = account
+        .region
+        .filter(|_| account.role == "issuer")
+        .map(|region| (1..4).map(|n| format!("{}-{n:02}", region.as_str())).collect::<Vec<_>>().join(","));
+    if let Some(points) = &points {
+        arguments.extend(["--points", points]);
+    }
     let iin = account.iin.as_ref().map(|iin| {
         arguments.push("--iin-stdin");
         iin.expose()

@@ -5,6 +5,8 @@ mod faults;
 #[cfg(test)]
 mod money;
 #[cfg(test)]
+mod ncanode;
+#[cfg(test)]
 mod registers;
 #[cfg(test)]
 mod town;

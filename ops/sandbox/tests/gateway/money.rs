@@ -21,7 +21,7 @@ fn payments(messages: &[Message]) -> Vec<(String, i64)> {
         .iter()
         .filter_map(|message| match message {
             Message::PaymentConfirmed(payment) => Some((payment.number.clone(), payment.amount.0)),
-            Message::ProductionResult(_) | Message::TaxRefundPaid(_) => None,
+            Message::ProductionResult(_) | Message::TaxClaimFiled(_) | Message::TaxRefundPaid(_) => None,
         })
         .collect()
 }
@@ -156,7 +156,10 @@ async fn made(town: &Town, key: &str) -> Vec<CentreResult> {
         .into_iter()
         .filter_map(|message| match message {
             Message::ProductionResult(result) if result.order_key == key => Some(result.result),
-            Message::ProductionResult(_) | Message::PaymentConfirmed(_) | Message::TaxRefundPaid(_) => None,
+            Message::ProductionResult(_)
+            | Message::PaymentConfirmed(_)
+            | Message::TaxClaimFiled(_)
+            | Message::TaxRefundPaid(_) => None,
         })
         .collect()
 }

@@ -93,7 +93,7 @@ async fn a3_12_a_list_of_revoked_certificates_that_says_nothing_refuses_nobody()
         std::fs::write(&list, issuer.revocation_list()?)?;
         let kit = bench::kit(paper::filed_at())
             .with(Arc::new(case.register.gateway()?))
-            .with(Arc::new(CmsVerifier::new(&authority.pem()?)?.with_crl_file(&list)?));
+            .with(Arc::new(Verifier::new(CmsVerifier::new(&authority.pem()?)?.with_crl_file(&list)?)));
         let config = Config { iin_profile: IinProfile::Demo, ..Config::default() };
         let mut bench = Bench::open(config, kit)?.filing(&case.form);
         for (which, bytes) in &case.papers {

@@ -24,6 +24,9 @@ pub struct Create {
     /// Its region, e.g. KZ-75: for reviewer, issuer and head
     #[arg(long, value_parser = region)]
     pub region: Option<Region>,
+    /// Its registration points, e.g. KZ-75-01,KZ-75-02: whoever issues hands cards over there and nowhere else (A3.19)
+    #[arg(long, value_delimiter = ',', value_parser = name, value_name = "POINT,…")]
+    pub points: Vec<String>,
     /// Reads the person's IIN from stdin: whoever decides signs with a key of that IIN (A11a)
     #[arg(long)]
     pub iin_stdin: bool,
@@ -79,6 +82,11 @@ pub async fn create(config: &Config, new: &Create) -> Result<Exit> {
         (false, Some(_)) => bail!("role {} acts nationally: leave --region out", new.role.label()),
         (true, Some(_)) | (false, None) => {}
     }
+    match (new.role == Role::Issuer, new.points.is_empty()) {
+        (true, true) => bail!("role issuer hands cards over at its own points (A3.19): name them with --points"),
+        (false, false) => bail!("role {} hands no cards over: leave --points out", new.role.label()),
+        (true, false) | (false, true) => {}
+    }
     let pool = open::pool(config).await?;
     open::same_profile(config, &pool).await?;
     let there = accounts::list(&pool).await.told("reading the accounts")?;
@@ -92,10 +100,13 @@ pub async fn create(config: &Config, new: &Create) -> Result<Exit> {
         role: new.role.label().to_owned(),
         region: new.region.map(|r| r.as_str().to_owned()),
         iin,
+        points: new.points.clone(),
         blocked: false,
     };
     accounts::put(&pool, &row, &Sha256::digest(token.as_bytes())).await.told("creating the account")?;
-    let detail = json!({ "account": row.account, "role": row.role, "region": row.region, "renewed": new.renew });
+    let detail = json!({
+        "account": row.account, "role": row.role, "region": row.region, "points": row.points, "renewed": new.renew,
+    });
     write_down(&pool, &new.act, "account-created", detail).await?;
     if new.output.json {
         print_json(&json!({ "account": row.account, "role": row.role, "region": row.region, "token": token }))?;
@@ -124,7 +135,8 @@ pub async fn list(config: &Config, output: Output) -> Result<Exit> {
             .iter()
             .map(|a| {
                 json!({
-                    "account": a.account, "role": a.role, "region": a.region, "signs": a.iin.is_some(), "blocked": a.blocked,
+                    "account": a.account, "role": a.role, "region": a.region, "points": a.points, "signs": a.iin.is_some(),
+                    "blocked": a.blocked,
                 })
             })
             .collect();

@@ -1,10 +1,11 @@
 //! `kezek dead`: messages that wait for an operator. A replay goes through the outbox under a new ticket and keeps
 //! the effect keys; only the settle that consumes its ticket closes the letter.
 
-use super::{Told as _, open, print_json, write_down};
+use super::{Told as _, ending, open, print_json, write_down};
 use crate::cli::{Act, Exit, Output};
 use crate::config::Config;
 use anyhow::{Result, bail};
+use kezek_runtime::answers;
 use kezek_runtime::desk::{self, CaseEnd};
 use kezek_store::SqlTime;
 use kezek_store::dead_letters::{self, LetterRow};
@@ -109,6 +110,14 @@ pub async fn replay(config: &Config, ids: &[Uuid], act: &Act) -> Result<Exit> {
 pub async fn discard(config: &Config, id: Uuid, close_case: bool, act: &Act) -> Result<Exit> {
     let engine = open::engine(config).await?;
     let end = if close_case { CaseEnd::Close } else { CaseEnd::Leave };
+    if close_case {
+        // outside first: a case that is closed here while its registration stands would be nobody's any more
+        let case = desk::ends(&engine, id).await?;
+        let gateway = open::gateway(config)?;
+        for told in ending::outside(&engine, &gateway, &*answers(&engine, &[]), case).await? {
+            println!("{id}: {told}");
+        }
+    }
     desk::discard(&engine, id, &act.actor, &act.reason, end).await?;
     write_down(engine.pool(), act, "letter-discarded", json!({ "letter": id, "case_closed": close_case })).await?;
     println!("{id}: discarded{}", if close_case { "; its case ends as cancelled, held money goes back" } else { "" });

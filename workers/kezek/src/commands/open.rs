@@ -1,12 +1,14 @@
 //! Opens the installation as a command or a process needs it: pools, engine, the kit of the stages.
 
 use super::Told as _;
-use crate::config::{Config, needed, read_keys};
+use crate::config::{Config, NcaNodeFor, needed, read_keys};
 use crate::{pipeline, rulebook, services};
 use anyhow::{Context as _, Result, bail};
+use base64::Engine as _;
 use kezek_domain::{Rules, System};
-use kezek_gateway::Gateway;
-use kezek_gateway::eds::CmsVerifier;
+use kezek_gateway::eds::{CmsVerifier, NcaNode, NcaNodeConfig, Routed, Verifier};
+use kezek_gateway::wsse::Envelopes;
+use kezek_gateway::{ConfigProblem, Gateway};
 use kezek_runtime::{Engine, Metrics, Parts};
 use kezek_stage::{Clock, ConfigError, Ids, Kit};
 use kezek_store::{clock, connect};
@@ -69,19 +71,73 @@ pub fn assemble(config: &Config, rules: &Rules, pool: PgPool, console: PgPool) -
 /// # Errors
 /// The key that cannot be used.
 pub fn kit(config: &Config, rules: Arc<Rules>, engine: &Engine) -> Result<Kit, ConfigError> {
-    let gateway =
-        Gateway::new(config.gateway.clone()).map_err(|p| ConfigError::at(format!("gateway.{}", p.key), p.what))?;
-    Ok(Kit::new(engine.clock().clone(), engine.ids().clone())
-        .with(rules)
-        .with(Arc::new(gateway))
-        .with(Arc::new(verifier(config)?)))
+    let kit = Kit::new(engine.clock().clone(), engine.ids().clone());
+    Ok(kit.with(rules).with(Arc::new(gateway(config)?)).with(Arc::new(verifier(config)?)))
 }
 
-/// The verifier of signatures.
+/// The client of the state gateway; its envelopes are signed where a key is configured.
+///
+/// # Errors
+/// The key of the configuration that cannot be used; unsigned envelopes in production.
+pub fn gateway(config: &Config) -> Result<Gateway, ConfigError> {
+    let wrong = |p: ConfigProblem| ConfigError::at(format!("gateway.{}", p.key), p.what);
+    match envelopes(config)? {
+        Some(envelopes) => Gateway::sealed(config.gateway.clone(), envelopes).map_err(wrong),
+        None => Gateway::new(config.gateway.clone()).map_err(wrong),
+    }
+}
+
+/// How envelopes are signed and verified; `None` where they are not, which production refuses.
+///
+/// # Errors
+/// The key of the configuration that cannot be used.
+pub fn envelopes(config: &Config) -> Result<Option<Envelopes>, ConfigError> {
+    let own = &config.envelopes;
+    if own.key_file.as_os_str().is_empty() {
+        if config.rules.profile.is_play() {
+            return Ok(None);
+        }
+        let what = "is empty and contradicts `rules.profile` = `production`: the gateway's messages would be believed \
+                    unsigned; give our key and envelopes.peer_bin";
+        return Err(ConfigError::at("envelopes.key_file", what));
+    }
+    let place = |key: &str| match key {
+        "key_file" | "peer_bin" => format!("envelopes.{key}"),
+        other => format!("signatures.{other}"),
+    };
+    let wrong = |p: ConfigProblem| ConfigError::at(place(p.key), p.what);
+    let key = std::fs::read(&own.key_file).map_err(|e| {
+        let what = format!("{}: {}; give a readable PKCS#12 file", own.key_file.display(), e.kind());
+        ConfigError::at("envelopes.key_file", what)
+    })?;
+    let key = base64::engine::general_purpose::STANDARD.encode(key);
+    let node = NcaNode::new(ncanode(config)).map_err(wrong)?;
+    Envelopes::new(node, key, own.key_password.clone(), &own.peer_bin).map(Some).map_err(wrong)
+}
+
+fn ncanode(config: &Config) -> NcaNodeConfig {
+    NcaNodeConfig {
+        url: config.signatures.ncanode_url.clone(),
+        issuers: config.signatures.ncanode_issuers.clone(),
+        timeout_ms: config.signatures.ncanode_timeout_ms,
+        crl_file: Some(config.signatures.crl_file.clone()).filter(|file| !file.as_os_str().is_empty()),
+    }
+}
+
+/// The verifier of signatures: OpenSSL's, with NCANode beside it where its address is given.
 ///
 /// # Errors
 /// No trusted authority, files that cannot be read, or no revocation list in production.
-pub fn verifier(config: &Config) -> Result<CmsVerifier, ConfigError> {
+pub fn verifier(config: &Config) -> Result<Verifier, ConfigError> {
+    let native = native(config)?;
+    if config.signatures.ncanode_url.is_empty() {
+        return Ok(Verifier::new(native));
+    }
+    let node = NcaNode::new(ncanode(config)).map_err(|p| ConfigError::at(format!("signatures.{}", p.key), p.what))?;
+    Ok(Verifier::new(Routed::new(native, node, config.signatures.ncanode_for == NcaNodeFor::All)))
+}
+
+fn native(config: &Config) -> Result<CmsVerifier, ConfigError> {
     let files = &config.signatures;
     let place = "signatures.trusted_ca_file";
     let file = config.needed_path(place, &files.trusted_ca_file)?;

@@ -1,4 +1,4 @@
-//! `kezek repair reconcile`: what the receivers outside have done for us, compared with what the database knows of it.
+//! `kezek reconcile`, by hand and once a day: what the receivers outside have done for us, compared with what the database knows of it.
 //!
 //! After a restore the receivers know more. Their effects are left alone: every stage asks for the same thing under the
 //! same key again, and they dedupe. What the stages cannot get again is what the receivers have *told* us: their answers
@@ -17,11 +17,12 @@ use kezek_gateway::incoming::Message;
 use kezek_gateway::{Gateway, STATING, Stated};
 use kezek_runtime::{Engine, answers, desk, workers_off};
 use kezek_stage::{Answers, Brought, EffectKey};
-use kezek_store::{dead_letters, mint, reconcile};
+use kezek_store::{audit, dead_letters, mint, reconcile};
 use serde::Serialize;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 use uuid::Uuid;
 
 /// Letters of one cause that are listed at most.
@@ -52,7 +53,7 @@ pub struct Difference {
 /// A receiver that does not answer, the database, or the broker.
 pub async fn run(config: &Config, args: &Reconcile) -> Result<Exit> {
     let engine = open::engine(config).await?;
-    let gateway = Gateway::new(config.gateway.clone()).map_err(|p| anyhow!("gateway.{}: {}", p.key, p.what))?;
+    let gateway = open::gateway(config)?;
     if args.apply {
         let reason = args.reason.clone().unwrap_or_default();
         let act = Act { actor: args.actor.clone(), reason };
@@ -73,17 +74,7 @@ pub async fn run(config: &Config, args: &Reconcile) -> Result<Exit> {
         let receipts: Vec<String> = text.lines().map(|l| l.trim().to_owned()).filter(|l| !l.is_empty()).collect();
         differences.extend(desk.receipts(&receipts).await?);
     }
-    for system in STATING {
-        let mut after = String::new();
-        loop {
-            let page = gateway.statement(system, &after).await.map_err(|fault| {
-                anyhow!("{} does not give its statement: {fault}; try again when it answers", system.label())
-            })?;
-            let Some(last) = page.last() else { break };
-            after.clone_from(&last.key);
-            differences.extend(desk.page(system, &page).await?);
-        }
-    }
+    differences.extend(desk.statements(&gateway).await?);
     let left = differences.iter().filter(|d| matches!(d.done, "listed" | "later")).count();
     if args.output.json {
         print_json(&json!({ "agrees": left == 0, "left": left, "differences": differences }))?;
@@ -101,7 +92,64 @@ struct Desk {
     actor: String,
 }
 
+/// Compares by itself, while the workers work: brings answers that were lost (each once, by its number), touches nothing
+/// else, and writes down how much is left for a person. Once in `every`, whichever process comes to it.
+///
+/// # Errors
+/// A receiver that does not answer, or the database; the next round tries again.
+pub async fn by_itself(engine: &Engine, gateway: &Gateway, every: Duration) -> Result<Option<Vec<Difference>>> {
+    let pool = engine.pool();
+    let mut tx = pool.begin().await.told("looking when it was last compared")?;
+    if !audit::first_within(&mut mint(&mut tx), DAILY, every.as_secs_f64())
+        .await
+        .told("looking when it was compared")?
+    {
+        return Ok(None);
+    }
+    let entry = audit::Entry { account: "kezek", role: "operator", act: DAILY, case_id: None, detail: json!({}) };
+    audit::append(&mut mint(&mut tx), &entry).await.told("writing the act down")?;
+    tx.commit().await.told("writing the act down")?;
+    let desk = Desk {
+        answers: answers(engine, &[]),
+        apply: true,
+        // workers are at work: nothing is judged that they may be doing this very moment
+        workers_off: false,
+        actor: "kezek".to_owned(),
+        engine: engine.clone(),
+    };
+    let mut differences = desk.letters().await?;
+    differences.extend(desk.statements(gateway).await?);
+    let count = |done: &[&str]| differences.iter().filter(|d| done.contains(&d.done)).count();
+    let (brought, left) = (count(&["brought"]), count(&["listed", "later"]));
+    if left > 0 {
+        tracing::warn!(brought, left, "compared with the receivers: `kezek reconcile` lists what is left for a person");
+    } else {
+        tracing::info!(brought, "compared with the receivers: nothing is left");
+    }
+    Ok(Some(differences))
+}
+
+/// What the daily comparison is called in the audit trail.
+const DAILY: &str = "reconciled-by-itself";
+
 impl Desk {
+    /// Every page of every receiver's statement.
+    async fn statements(&self, gateway: &Gateway) -> Result<Vec<Difference>> {
+        let mut differences = Vec::new();
+        for system in STATING {
+            let mut after = String::new();
+            loop {
+                let page = gateway.statement(system, &after).await.map_err(|fault| {
+                    anyhow!("{} does not give its statement: {fault}; try again when it answers", system.label())
+                })?;
+                let Some(last) = page.last() else { break };
+                after.clone_from(&last.key);
+                differences.extend(self.page(system, &page).await?);
+            }
+        }
+        Ok(differences)
+    }
+
     /// Letters of a time that the database does not know.
     async fn letters(&self) -> Result<Vec<Difference>> {
         let mut differences = Vec::new();

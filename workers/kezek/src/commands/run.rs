@@ -86,7 +86,7 @@ pub async fn run(config: Config, args: Run) -> Result<Exit> {
     let kit = open::kit(&config, Arc::clone(&rules), &engine)?;
     let rooms = rooms(&config, &chosen, &kit, &engine)?;
     let running: Arc<[&'static str]> = chosen.lines.iter().map(|l| l.name()).collect();
-    let doors = if chosen.doors { mounted(&config, &rules, &rooms, &engine) } else { Router::new() };
+    let doors = if chosen.doors { mounted(&config, &rules, &rooms, &engine)? } else { Router::new() };
     let profile = if config.rules.profile.is_play() { IinProfile::Demo } else { IinProfile::Citizen };
     let gate = Gate::new(engine.clone(), profile, Duration::from_secs(config.doors.token_seconds));
     let process = Process { engine: engine.clone(), running: Arc::clone(&running), stop: stop.clone() };
@@ -99,6 +99,9 @@ pub async fn run(config: Config, args: Run) -> Result<Exit> {
     let keeping = tasks.spawn(housekeeping(engine.clone(), leave.clone()));
     if chosen.lines.iter().any(|l| l.shape().for_parked) {
         tasks.spawn(counting(engine.clone(), Arc::clone(&rules), config.clone(), stop.clone()));
+        if config.reconcile.every_hours > 0 {
+            tasks.spawn(comparing(engine.clone(), config.clone(), stop.clone()));
+        }
         if !config.outages.probe.is_empty() {
             tasks.spawn(probing(engine.clone(), config.outages.clone(), stop.clone()));
         }
@@ -212,13 +215,26 @@ fn rooms(config: &Config, chosen: &Chosen, kit: &Kit, engine: &Engine) -> Result
         .collect()
 }
 
-fn mounted(config: &Config, rules: &Arc<Rules>, rooms: &[Arc<dyn Room>], engine: &Engine) -> Router {
+fn mounted(
+    config: &Config,
+    rules: &Arc<Rules>,
+    rooms: &[Arc<dyn Room>],
+    engine: &Engine,
+) -> Result<Router, ConfigError> {
+    let envelopes = open::envelopes(config)?;
+    let callback = gateway::routes(
+        answers(engine, rooms),
+        engine.keyring().clone(),
+        config.callback.clone(),
+        envelopes,
+        engine.clock().clone(),
+    );
     let kit = DoorKit { reads: reads(engine), answers: answers(engine, rooms), engine: engine.clone() };
     let stages = pipeline::STAGES.iter().filter_map(|line| {
         let room = rooms.iter().find(|r| r.name() == line.name())?;
         line.routes(&**room, &kit)
     });
-    stages
+    Ok(stages
         .fold(Router::new(), Router::merge)
         .merge(questions::routes(
             &pipeline::names(),
@@ -226,7 +242,32 @@ fn mounted(config: &Config, rules: &Arc<Rules>, rooms: &[Arc<dyn Room>], engine:
             Arc::clone(&kit.reads),
             Arc::clone(rules),
         ))
-        .merge(gateway::routes(Arc::clone(&kit.answers), engine.keyring().clone(), config.callback.clone()))
+        .merge(callback))
+}
+
+/// Compares with the receivers' statements, once in so many hours; in the process that keeps the letters.
+async fn comparing(engine: Engine, config: Config, stop: CancellationToken) {
+    let every = Duration::from_secs(config.reconcile.every_hours.saturating_mul(3600));
+    let gateway = match open::gateway(&config) {
+        Ok(gateway) => gateway,
+        Err(error) => {
+            tracing::error!(%error, "the receivers cannot be compared with");
+            return;
+        }
+    };
+    // looks oftener than it compares: another process may have left, and a receiver may have been away
+    let mut tick = tokio::time::interval((every / 24).max(Duration::from_secs(60)));
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    tick.tick().await;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        if let Err(error) = super::reconcile::by_itself(&engine, &gateway, every).await {
+            tracing::warn!(error = %error, "the comparison with the receivers was not finished");
+        }
+    }
 }
 
 /// Watches what no call of ours shows (A12).

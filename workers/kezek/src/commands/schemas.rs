@@ -103,6 +103,7 @@ pub fn sections() -> Vec<(&'static str, u32, Value)> {
         one::<dossier::PaymentOrder>(),
         one::<dossier::Payment>(),
         one::<dossier::Decision>(),
+        one::<dossier::Proposal>(),
         one::<dossier::Production>(),
         one::<dossier::Handover>(),
         one::<dossier::Refund>(),

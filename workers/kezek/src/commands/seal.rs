@@ -7,6 +7,20 @@ use anyhow::{Context as _, Result};
 use kezek_store::mint;
 use kezek_store::seals::{self, Seal};
 use serde_json::json;
+use std::path::Path;
+
+/// Seals that were kept elsewhere.
+///
+/// # Errors
+/// A file that cannot be read, or holds no seals.
+pub fn kept(file: Option<&Path>) -> Result<Vec<Seal>> {
+    let Some(file) = file else { return Ok(Vec::new()) };
+    let text = std::fs::read_to_string(file).with_context(|| format!("--against {}", file.display()))?;
+    let whole: serde_json::Value = serde_json::from_str(&text)
+        .with_context(|| format!("--against {} is not what `kezek seal --json` prints", file.display()))?;
+    serde_json::from_value(whole.get("seals").cloned().unwrap_or(whole))
+        .with_context(|| format!("--against {} holds no seals", file.display()))
+}
 
 /// Seals, or verifies.
 ///
@@ -16,16 +30,7 @@ pub async fn run(config: &Config, args: &Args) -> Result<Exit> {
     let pool = open::pool(config).await?;
     let mut tx = pool.begin().await.told("sealing")?;
     if args.verify {
-        let known: Vec<Seal> = match &args.against {
-            None => Vec::new(),
-            Some(file) => {
-                let text = std::fs::read_to_string(file).with_context(|| format!("--against {}", file.display()))?;
-                let whole: serde_json::Value = serde_json::from_str(&text)
-                    .with_context(|| format!("--against {} is not what `kezek seal --json` prints", file.display()))?;
-                serde_json::from_value(whole.get("seals").cloned().unwrap_or(whole))
-                    .with_context(|| format!("--against {} holds no seals", file.display()))?
-            }
-        };
+        let known = kept(args.against.as_deref())?;
         let differing = seals::differing(&mut tx, &known).await.told("counting the seals again")?;
         if args.output.json {
             print_json(&json!({ "differing": differing }))?;

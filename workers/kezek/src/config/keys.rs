@@ -66,6 +66,40 @@ pub fn new_keys_file(path: &Path, random: impl Fn() -> anyhow::Result<[u8; 32]>)
         hex::encode(random()?),
         hex::encode(random()?)
     );
+    write_private(path, &text)
+}
+
+/// Writes a copy of a keys file with one more wrapping key under a new id, which becomes the current one. Returns the id.
+///
+/// # Errors
+/// Keys that cannot be read, a file that exists, or no randomness.
+pub fn next_keys_file(
+    from: &Path,
+    path: &Path,
+    random: impl Fn() -> anyhow::Result<[u8; 32]>,
+) -> anyhow::Result<String> {
+    // judged whole before anything is written
+    read_keys(from)?;
+    let text = std::fs::read_to_string(from)?;
+    let mut file: KeysFile = if from.extension().is_some_and(|e| e == "json") {
+        serde_json::from_str(&text).map_err(|_| anyhow::anyhow!("{} is not a keys file", from.display()))?
+    } else {
+        toml::from_str(&text).map_err(|_| anyhow::anyhow!("{} is not a keys file", from.display()))?
+    };
+    let number = (1..).find(|n| !file.wrapping.contains_key(&format!("k{n}"))).unwrap_or(1_u32);
+    let id = format!("k{number}");
+    file.wrapping.insert(id.clone(), hex::encode(random()?));
+    let wrapping: String = file.wrapping.iter().map(|(id, key)| format!("{id:?} = \"{key}\"\n")).collect();
+    let text = format!(
+        "# The keys of the encryption at rest. Losing them loses every dossier.\ncurrent = {id:?}\n\
+         # the key of the hash by which an IIN is found\niin = \"{}\"\n\n[wrapping]\n{wrapping}",
+        file.iin
+    );
+    write_private(path, &text)?;
+    Ok(id)
+}
+
+fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|e| {
         anyhow::anyhow!(
             "{} cannot be written ({}); keys are never overwritten: give a new name in an existing folder",

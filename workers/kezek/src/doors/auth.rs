@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What an officer's IIN is sealed as.
-pub const OFFICER: &str = "officer-iin";
+pub const OFFICER: &str = kezek_store::accounts::OFFICER_IIN;
 /// Tokens remembered at once; beyond it the memory starts anew.
 const REMEMBERED: usize = 10_000;
 /// Refusals of unknown callers that are written down per minute.
@@ -102,7 +102,7 @@ impl Gate {
                 Some(Iin::parse(&text, self.0.profile).map_err(|_| odd("IIN"))?)
             }
         };
-        Ok(Caller { account: row.account, role, region, iin })
+        Ok(Caller { account: row.account, role, region, iin, points: row.points })
     }
 
     /// Writes a refusal down.

@@ -11,8 +11,9 @@ use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use kezek_gateway::incoming::{self, Incoming, Message};
+use kezek_gateway::wsse::{Envelopes, SealFault};
 use kezek_gateway::xml::Problem;
-use kezek_stage::{Answers, Arrival, ConfigError, DoorError, Fault};
+use kezek_stage::{Answers, Arrival, Clock, ConfigError, DoorError, Fault};
 use kezek_store::crypt::Keyring;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -51,6 +52,8 @@ struct Door {
     answers: Arc<dyn Answers>,
     keyring: Keyring,
     config: Config,
+    envelopes: Option<Envelopes>,
+    clock: Clock,
 }
 
 /// A message that was not kept.
@@ -61,11 +64,18 @@ struct Refusal {
 
 /// The endpoint. It knows its sender by the message itself and needs no bearer token.
 /// The keyring digests what may not be kept as it comes (a card's number).
-pub fn routes(answers: Arc<dyn Answers>, keyring: Keyring, config: Config) -> Router {
+/// With `envelopes`, only messages that the gateway has signed are taken, and acknowledgements are signed.
+pub fn routes(
+    answers: Arc<dyn Answers>,
+    keyring: Keyring,
+    config: Config,
+    envelopes: Option<Envelopes>,
+    clock: Clock,
+) -> Router {
     Router::new()
         .route(PATH, post(receive))
         .layer(DefaultBodyLimit::max(incoming::MAX_BYTES))
-        .with_state(Arc::new(Door { answers, keyring, config }))
+        .with_state(Arc::new(Door { answers, keyring, config, envelopes, clock }))
 }
 
 async fn receive(State(door): State<Arc<Door>>, body: Result<Bytes, BytesRejection>) -> Response {
@@ -85,13 +95,19 @@ async fn receive(State(door): State<Arc<Door>>, body: Result<Bytes, BytesRejecti
 impl Door {
     /// Keeps a message and gives its acknowledgement.
     async fn keep(&self, bytes: &[u8]) -> Result<String, Refusal> {
+        if let Some(envelopes) = &self.envelopes {
+            envelopes.verify(bytes, self.clock.real()).await?;
+        }
         let message = Incoming::parse(bytes)?;
         if !message.came_from(&self.config.sender_id, &self.config.password) {
             return Err(Refusal::at(StatusCode::UNAUTHORIZED, "messageInfo/sender", "not a sender that is known here"));
         }
         let brought = self.answers.bring(arrival(&self.keyring, &message.message()?)?).await?;
         tracing::debug!(service = %message.service_id, ?brought, "gateway.message.kept");
-        Ok(message.acknowledgement())
+        match &self.envelopes {
+            Some(envelopes) => Ok(envelopes.sign(&message.acknowledgement()).await?),
+            None => Ok(message.acknowledgement()),
+        }
     }
 }
 
@@ -105,6 +121,7 @@ pub fn arrival(keyring: &Keyring, message: &Message) -> Result<Arrival, Fault> {
     match message {
         Message::PaymentConfirmed(confirmed) => kezek_payment::arrival(confirmed),
         Message::ProductionResult(result) => kezek_production::arrival(result, &digest),
+        Message::TaxClaimFiled(claim) => kezek_refund::claim(claim),
         Message::TaxRefundPaid(paid) => kezek_refund::arrival(paid),
     }
 }
@@ -119,6 +136,20 @@ impl From<Problem> for Refusal {
     fn from(problem: Problem) -> Self {
         // SOAP 1.1 over HTTP: a fault is answered with 500
         Self { status: StatusCode::INTERNAL_SERVER_ERROR, problem }
+    }
+}
+
+impl From<SealFault> for Refusal {
+    fn from(fault: SealFault) -> Self {
+        match fault {
+            SealFault::Later => Self::at(StatusCode::SERVICE_UNAVAILABLE, "Envelope/Header/Security", "send it again"),
+            SealFault::NotSigned => Self::at(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "message",
+                "kept, and could not be acknowledged; send it again",
+            ),
+            SealFault::NotVerified(what) => Self::at(StatusCode::UNAUTHORIZED, "Envelope/Header/Security", what),
+        }
     }
 }
 

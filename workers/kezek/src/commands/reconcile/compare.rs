@@ -56,7 +56,7 @@ pub fn number(message: &Message) -> Option<String> {
     match message {
         Message::PaymentConfirmed(paid) => Some(paid.number.clone()),
         Message::TaxRefundPaid(paid) => Some(paid.number.clone()),
-        Message::ProductionResult(_) => None,
+        Message::TaxClaimFiled(_) | Message::ProductionResult(_) => None,
     }
 }
 
@@ -78,6 +78,8 @@ pub fn compare(stated: &Stated, facts: &Facts) -> Vec<Compared> {
                 money(message, facts, |paid| if case.refunding { Remedy::Bring(paid.clone()) } else { Remedy::Later })
             }
             Message::ProductionResult(_) => result(stated, message, case, facts),
+            // a term is not brought after the event: the payment itself ends it
+            Message::TaxClaimFiled(_) => None,
         });
     }
     all
@@ -86,7 +88,7 @@ pub fn compare(stated: &Stated, facts: &Facts) -> Vec<Compared> {
 fn suspense(message: &Message) -> Remedy {
     match message {
         Message::PaymentConfirmed(_) => Remedy::Bring(message.clone()),
-        Message::TaxRefundPaid(_) | Message::ProductionResult(_) => Remedy::None,
+        Message::TaxClaimFiled(_) | Message::TaxRefundPaid(_) | Message::ProductionResult(_) => Remedy::None,
     }
 }
 
@@ -135,7 +137,7 @@ fn money(message: &Message, facts: &Facts, remedy: impl FnOnce(&Message) -> Reme
     let (kind, what) = match message {
         Message::PaymentConfirmed(paid) => ("payment-not-booked", format!("{} tiyn were paid", paid.amount.0)),
         Message::TaxRefundPaid(paid) => ("refund-not-booked", format!("{} tiyn were given back", paid.amount.0)),
-        Message::ProductionResult(_) => return None,
+        Message::TaxClaimFiled(_) | Message::ProductionResult(_) => return None,
     };
     Some(Compared { kind, key, what, remedy: remedy(message) })
 }

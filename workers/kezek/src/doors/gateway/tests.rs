@@ -48,7 +48,8 @@ async fn answered(shelf: &Arc<Shelf>, body: &str) -> std::io::Result<String> {
     config.check().expect("a good configuration");
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    let server = axum::serve(listener, routes(Arc::clone(shelf) as _, keyring(9), config)).into_future();
+    let server =
+        axum::serve(listener, routes(Arc::clone(shelf) as _, keyring(9), config, None, Clock::system())).into_future();
     let talk = async {
         let mut line = tokio::net::TcpStream::connect(address).await?;
         let head = format!(

@@ -64,6 +64,11 @@ pub fn schemas() -> Value {
         form.remove("$schema");
         form.insert("$id".to_owned(), json!("urn:kezek:form"));
     }
+    let offer = object(json!({
+        "kk": maybe(text("A cancellation's reason in Kazakh.")), "ru": maybe(text("And in Russian.")),
+        "decision": { "enum": ["approve", "cancel"] }, "reason": { "enum": reasons.iter().map(|r| json!(r)).chain([Value::Null]).collect::<Vec<_>>() },
+        "content": base64("What is to be signed for this decision."),
+    }));
     json!({
         "Problem": object(json!({
             "type": text("urn:kezek:problem:<code>"), "status": { "type": "integer" }, "code": text("Stable."),
@@ -118,16 +123,21 @@ pub fn schemas() -> Value {
             "duty": { "type": ["object", "null"] }, "exemption": { "type": ["object", "null"] },
             "payment": { "type": ["object", "null"] },
             "pictures": object(json!({ "photo": text("Its address."), "signature": text("Its address.") })),
-            "signing": { "type": "array", "items": object(json!({
-                "decision": { "enum": ["approve", "cancel"] }, "reason": { "enum": reasons.iter().map(|r| json!(r)).chain([Value::Null]).collect::<Vec<_>>() },
-                "content": base64("What is to be signed for this decision."),
-            })) },
+            "revision": { "type": "integer", "description": "Of the case's file; sent back with the decision." },
+            "at": instant("When this page was made; sent back with the decision."),
+            "documentationCode": text("The register's (A4.1); sent back with the decision."),
+            "codeFits": { "type": "boolean", "description": "Whether the code fits the service; if not, nothing is approved." },
+            "pending": { "type": ["object", "null"], "description": "A decision that does not count yet: a second officer's turn, or about to take effect." },
+            "signing": { "type": "array", "items": offer },
         })),
         "Decide": closed(json!({
             "ticket": ticket, "decision": { "enum": ["approve", "cancel"] },
+            "revision": { "type": "integer", "description": "As the page showed it." }, "at": instant("As the page showed it."),
+            "documentationCode": text("As the page showed it."),
             "reason?": { "enum": reasons, "description": "Of a cancellation." },
             "signature": base64("Detached CMS signature over the content of this decision and reason."),
         })),
+        "TakeBack": closed(json!({ "ticket": ticket })),
         "Decided": object(json!({ "case": case, "ticket": ticket, "outcome": text("The outcome's label.") })),
         "Cards": object(json!({ "tasks": { "type": "array", "items": object(json!({
             "case": case, "receipt": text("Ours."), "coupon": maybe(text("RP DRN's.")), "region": region,
@@ -142,7 +152,7 @@ pub fn schemas() -> Value {
         })),
         "Handover": closed(json!({
             "ticket": ticket, "coupon": text("As on the person's slip."), "identityChecked": { "const": true },
-            "inPerson": { "const": true }, "oldCard": { "enum": ["returned", "lost", "stolen", "withdrawn-before"], "description": "What became of the old card." },
+            "inPerson": { "type": "boolean", "description": "A representative is admitted where the service's rule says so (A4.3)." }, "oldCard": { "enum": ["returned", "lost", "stolen", "withdrawn-before"], "description": "What became of the old card." },
         })),
         "Questions": object(json!({ "questions": { "type": "array", "items": object(json!({
             "case": case, "receipt": text("Ours."), "coupon": maybe(text("RP DRN's.")), "region": region,

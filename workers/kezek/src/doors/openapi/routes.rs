@@ -114,6 +114,21 @@ pub const ROUTES: &[Route] = &[
         )
     },
     Route {
+        method: "post",
+        token: true,
+        roles: DECIDES,
+        body: Some((JSON, "TakeBack")),
+        answers: &[
+            ("200", "Decided", "The case waits as it did before."),
+            ("409", "Problem", "No cancellation of the caller's waits to take effect."),
+        ],
+        ..get(
+            "/v1/review/cases/{case}/take-back",
+            "Take a cancellation back",
+            "A11b: by its author, until it takes effect.",
+        )
+    },
+    Route {
         token: true,
         roles: &[Role::Issuer],
         query: &[("limit", "integer", false)],
