@@ -22,7 +22,8 @@ pub fn sources() -> Result<Vec<(String, String)>> {
         .collect()
 }
 
-fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+/// The Rust files of a folder and those below it.
+pub fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {

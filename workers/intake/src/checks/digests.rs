@@ -35,7 +35,7 @@ mod tests {
     use crate::testing::form;
 
     #[test]
-    fn a3_9_pictures_that_the_signature_does_not_cover_are_refused() {
+    fn a3_9_a8_what_was_signed_is_what_was_sent() {
         let (photo, sample) = (b"photo".as_slice(), b"sample".as_slice());
         let mut form = form();
         form.photo_sha256 = sha256_hex(photo);

@@ -20,7 +20,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a7_only_expiry_is_served_online() {
+    fn a6_a7_only_expiry_is_served_online() {
         assert_eq!(judge(Reason::Expiry), Verdict::Passed("expiry"));
         for other in [Reason::Loss, Reason::Damage, Reason::DataChange] {
             assert!(matches!(judge(other), Verdict::Failed(Refusal::OtherReason, _)), "{other}");

@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a3_14_to_a11d_every_outcome_leads_where_the_order_says() {
+    fn a3_14_to_a3_19_a11d_every_outcome_leads_where_the_order_says() {
         let drawn = drawn();
         let expected = [
             "intake/registered → exemption {} [registered]",
