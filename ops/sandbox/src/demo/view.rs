@@ -33,7 +33,8 @@ pub struct Look {
     pub outbox: i64,
     /// Waits whose deadline is over.
     pub due: i64,
-    /// Waits for a person: at review, at issuance, for an answer to a question.
+    /// Waits for a person: at review, at issuance, for an answer to a question. A wait at review that is over within
+    /// the hour is a cancellation that may still be taken back: nobody has to act, it takes effect by itself.
     pub tasks: i64,
     /// Waits that have a deadline ahead.
     pub deadlines: i64,
@@ -55,7 +56,8 @@ const LOOK: &str = "
         'notices', (SELECT count(*) FROM side_messages WHERE state = 'moving'),
         'outbox', (SELECT count(*) FROM outbox),
         'due', (SELECT count(*) FROM holds WHERE until <= business_now()),
-        'tasks', (SELECT count(*) FROM holds WHERE role IS NOT NULL OR stage IN ('review', 'issuance')),
+        'tasks', (SELECT count(*) FROM holds WHERE (role IS NOT NULL OR stage IN ('review', 'issuance'))
+                  AND NOT (stage = 'review' AND until < business_now() + interval '1 hour')),
         'deadlines', (SELECT count(*) FROM holds WHERE until > business_now()),
         'turns', (SELECT coalesce(sum(ticket), 0)::bigint FROM jobs),
         'arrived', (SELECT count(*) FROM arrivals))::text";
