@@ -199,7 +199,7 @@ impl<S: Stage> Bench<S> {
         if let Some(money) = answer.money() {
             self.post(money.kind, &money.provider, &money.number, money.amount);
         }
-        // a case that is held with a deadline keeps it
+        // a case that a turn has held keeps its deadline
         if !matches!(self.case.status.how(), Some(How::Held { .. })) {
             self.status(How::Held { until: None });
         }
@@ -322,6 +322,7 @@ impl<S: Stage> Bench<S> {
                 for draft in files {
                     self.sections.insert(draft.section, (draft.version, draft.body.clone()));
                 }
+                self.status(How::Held { until: *until });
             }
             Turn::Again(_) => {}
         }

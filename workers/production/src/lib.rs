@@ -106,13 +106,13 @@ impl Stage for Production {
                 if job.remake < self.remakes {
                     return Ok(Turn::Done(Outcome::Defective { next: job.remake + 1, made }));
                 }
-                let question = Asked::RemakesUsedUp.question(&self.rules, code)?;
-                Ok(Turn::Hold(Hold::open().filing(SectionDraft::of(&made)?).asking(question)))
+                let question = Asked::RemakesUsedUp.question(&self.rules, code, false)?;
+                Ok(Turn::Hold(self.asks(question, attempt).filing(SectionDraft::of(&made)?)))
             }
             Answer::IncomingControlFailed { code, at, .. } => {
                 let made = made(ProductionResult::Defect, None, *at);
-                let question = Asked::IncomingControl.question(&self.rules, code)?;
-                Ok(Turn::Hold(Hold::open().filing(SectionDraft::of(&made)?).asking(question)))
+                let question = Asked::IncomingControl.question(&self.rules, code, false)?;
+                Ok(Turn::Hold(self.asks(question, attempt).filing(SectionDraft::of(&made)?)))
             }
             Answer::CheckAgain => match self.asked(job, file, attempt)? {
                 Some(Asked::Unpaid) => self.order(job, file, attempt).await,
@@ -144,7 +144,7 @@ impl Production {
     async fn order(&self, job: &Job, file: &File<Self>, attempt: &Attempt) -> Result<Turn<Self>, Fault> {
         gate::approved(file)?;
         if let Gate::Shut(finding) = gate::paid(file, &self.rules, attempt.today())? {
-            return Ok(Turn::Hold(Hold::open().asking(Asked::Unpaid.question(&self.rules, finding)?)));
+            return Ok(Turn::Hold(self.asks(Asked::Unpaid.question(&self.rules, finding, false)?, attempt)));
         }
         card::order(&self.gateway, job, file, attempt).await?;
         let days = self.rules.terms().production_working_days;
@@ -169,16 +169,22 @@ impl Production {
         })
     }
 
-    /// The case is held as it was.
+    /// A wait for a person of the centre, until the question is late by its rule.
+    fn asks(&self, question: Question<Answer>, attempt: &Attempt) -> Hold<Answer> {
+        Hold::asks(&self.rules, question, attempt.now(), false)
+    }
+
+    /// The case is held as it was; a question whose deadline has passed is late, and asked of whom the rule names then.
     fn still(&self, job: &Job, file: &File<Self>, attempt: &Attempt) -> Result<Turn<Self>, Fault> {
-        if let Some(asked) = self.asked(job, file, attempt)? {
-            return Ok(Turn::Hold(Hold::open().asking(asked.question(&self.rules, "asked-before")?)));
-        }
         let until = match file.case.status.how() {
             Some(How::Held { until: Some(until) }) if *until > attempt.now() => Some(*until),
             _ => None,
         };
-        Ok(Turn::Hold(Hold { until, ..Hold::open() }))
+        let hold = Hold { until, ..Hold::open() };
+        Ok(Turn::Hold(match self.asked(job, file, attempt)? {
+            Some(asked) => hold.asking(asked.question(&self.rules, "asked-before", until.is_none())?),
+            None => hold,
+        }))
     }
 }
 

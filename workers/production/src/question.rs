@@ -40,11 +40,12 @@ impl Asked {
         vec![go_on, choice("cancel", Answer::Cancel { reason })]
     }
 
-    /// The question as its rule says, with what was found: a label or the centre's code.
+    /// The question as its rule says, with what was found: a label or the centre's code. Once `late`, of whom the rule
+    /// names then.
     ///
     /// # Errors
     /// As [`Question::by_rule`].
-    pub fn question(self, rules: &Rules, finding: &str) -> Result<Question<Answer>, Fault> {
-        Question::by_rule(rules, self.key(), finding, self.possible(), false)
+    pub fn question(self, rules: &Rules, finding: &str, late: bool) -> Result<Question<Answer>, Fault> {
+        Question::by_rule(rules, self.key(), finding, self.possible(), late)
     }
 }

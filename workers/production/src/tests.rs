@@ -3,6 +3,7 @@
 use crate::{Answer, CancelReason, Config, Job, Outcome, Production};
 use kezek_domain::dossier::{Decision, DecisionOutcome, DutyOutcome, Exemption, Production as Made};
 use kezek_domain::rules::NoticeKind;
+use kezek_domain::rules::Rules;
 use kezek_domain::{Fault, Role, Tiyn};
 use kezek_gateway::incoming::{CentreResult, ProductionResult};
 use kezek_gateway::service_ids::{CANCEL, PRODUCTION_ORDER};
@@ -135,6 +136,33 @@ async fn a5_3_nothing_is_printed_unpaid() -> Tested {
     let turn = bench.answer(&Answer::Cancel { reason: CancelReason::Unpaid }, &job).await?;
     assert!(matches!(turn, Turn::Done(Outcome::Cancelled { reason: CancelReason::Unpaid })));
     assert_eq!(services(&gateway), [PRODUCTION_ORDER, CANCEL]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a5_3_a_question_waits_until_it_is_late_by_its_rule_and_can_be_answered_then() -> Tested {
+    let gateway = Register::open().await?;
+    let mut bench = unpaid(&gateway)?;
+    let job = Job { remake: 0 };
+    let until = held(bench.work(&job).await?)?.until.ok_or("a question without a deadline")?;
+    // two working days, to the end of the second
+    assert_eq!(
+        until,
+        Rules::built_in()
+            .questions()
+            .find("production.unpaid")
+            .ok_or("no rule")?
+            .until(Rules::built_in().calendar(), bench.now(),)
+    );
+    // an answer that is not meant for it leaves the deadline as it was
+    let stale = produced("print/other/0".to_owned());
+    assert_eq!(held(bench.answer(&stale, &job).await?)?.until, Some(until));
+    bench.passes(until.duration_since(bench.now()) + jiff::SignedDuration::from_secs(1));
+    let late = held(bench.lapse(&job).await?)?;
+    assert_eq!((late.until, late.question.map(|q| q.key).as_deref()), (None, Some("production.unpaid")));
+    let mut bench = bench.received(Tiyn(78_640), "p1");
+    assert!(held(bench.answer(&Answer::CheckAgain, &job).await?)?.question.is_none());
+    assert_eq!(services(&gateway), [PRODUCTION_ORDER]);
     Ok(())
 }
 
