@@ -83,9 +83,11 @@ async fn a3_18_the_card_is_ordered_once_and_held_for_its_term() -> Tested {
     // five working days from Tuesday, 2 September
     assert_eq!(hold.until, Some("2025-09-10T00:00:00+05:00".parse()?));
     assert_eq!(hold.notices, [NoticeKind::InProduction]);
+    assert_eq!(services(&gateway), [PRODUCTION_ORDER]);
     let answer = produced(key(&bench, 0));
     let turn = bench.answer(&answer, &Job { remake: 0 }).await?;
     assert!(matches!(turn, Turn::Done(Outcome::Produced { .. })), "{turn:?}");
+    assert_eq!(services(&gateway), [PRODUCTION_ORDER]);
     let made = bench.filed::<Made>()?;
     assert_eq!(made.card_number, Some(format!("hmac-sha256:{}", "5a".repeat(32))));
     Ok(())
