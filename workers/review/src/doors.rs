@@ -259,21 +259,7 @@ async fn decide(
         Allowed::Approve => Answer::Approve { signed },
         Allowed::Cancel(reason) => Answer::Cancel { reason, signed },
     };
-    let body = serde_json::to_value(&answer).map_err(|_| Fault::permanent("answer-unwritable", "review.answer"))?;
-    let settled = desk
-        .answers
-        .decide(Decision {
-            case: id,
-            stage: Review::NAME,
-            ticket: sent.ticket,
-            body,
-            choice: None,
-            reason: None,
-            caller,
-        })
-        .await
-        .map_err(refused)?;
-    Ok(Json(json!({ "case": id, "ticket": settled.ticket, "outcome": settled.outcome })))
+    settle(&desk, caller, id, sent.ticket, &answer).await
 }
 
 /// A cancellation that has not taken effect yet is taken back by its author, with the ticket that his page showed.
@@ -291,21 +277,21 @@ async fn take_back(
 ) -> Result<Json<Value>, DoorError> {
     caller.needs(DECIDES)?;
     let answer = Answer::TakeBack { account: caller.account.clone(), at: desk.clock.now() };
-    let body = serde_json::to_value(&answer).map_err(|_| Fault::permanent("answer-unwritable", "review.answer"))?;
-    let settled = desk
-        .answers
-        .decide(Decision {
-            case: id,
-            stage: Review::NAME,
-            ticket: sent.ticket,
-            body,
-            choice: None,
-            reason: None,
-            caller,
-        })
-        .await
-        .map_err(refused)?;
-    Ok(Json(json!({ "case": id, "ticket": settled.ticket, "outcome": settled.outcome })))
+    settle(&desk, caller, id, sent.ticket, &answer).await
+}
+
+/// Settles what an officer decided, with the ticket that his page showed.
+async fn settle(
+    desk: &Desk<Review>,
+    caller: Caller,
+    case: CaseId,
+    ticket: Ticket,
+    answer: &Answer,
+) -> Result<Json<Value>, DoorError> {
+    let body = serde_json::to_value(answer).map_err(|_| Fault::permanent("answer-unwritable", "review.answer"))?;
+    let decision = Decision { case, stage: Review::NAME, ticket, body, choice: None, reason: None, caller };
+    let settled = desk.answers.decide(decision).await.map_err(refused)?;
+    Ok(Json(json!({ "case": case, "ticket": settled.ticket, "outcome": settled.outcome })))
 }
 
 /// The stage's own refusals as an officer should read them.
