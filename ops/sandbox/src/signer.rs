@@ -267,7 +267,7 @@ fn builder(subject: &X509Name, key: &PKey<Private>, serial: &[u8; 32]) -> anyhow
 mod tests {
     use super::*;
     use crate::population::Population;
-    use kezek_gateway::eds::{CmsVerifier, Reason, SignerRole, Verification};
+    use kezek_gateway::eds::{Asked, CmsVerifier, Reason, SignerRole, Verification};
 
     #[test]
     fn a3_12_what_a_person_signs_is_verified_by_any_process_with_the_seed() -> anyhow::Result<()> {
@@ -276,7 +276,13 @@ mod tests {
         let at = "2025-09-02T05:00:00Z".parse()?;
         let signature = Authority::new(9)?.signer(anna, KeyKind::Person)?.sign_detached(b"bytes\n")?;
         let verifier = CmsVerifier::new(&Authority::new(9)?.pem()?)?;
-        let judge = |signature: &[u8], who, role| match verifier.verify(b"bytes\n", signature, who, role, at) {
+        let judge = |signature: &[u8], who, role| match verifier.verify(&Asked {
+            content: b"bytes\n",
+            signature,
+            expected: who,
+            role,
+            at,
+        }) {
             Verification::Verified(_) => None,
             Verification::NotVerified { reason } => Some(reason),
         };

@@ -5,7 +5,6 @@
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use kezek_domain::Iin;
 use openssl::cms::{CMSOptions, CmsContentInfo};
 use openssl::error::ErrorStack;
 use openssl::hash::{MessageDigest, hash};
@@ -16,7 +15,7 @@ use openssl::x509::store::{File, X509Lookup, X509Store, X509StoreBuilder};
 use openssl::x509::verify::{X509VerifyFlags, X509VerifyParam};
 use openssl::x509::{X509, X509PurposeId, X509Ref, X509StoreContext, X509VerifyResult};
 
-use super::der::{cms_shape, extended_key_usages};
+use super::der::{extended_key_usages, one_detached};
 use super::{Asked, Evidence, Judging, Reason, SignatureVerifier, SignerRole, Verification};
 use crate::config::ConfigProblem;
 
@@ -85,40 +84,19 @@ impl CmsVerifier {
         Ok(builder.build())
     }
 
-    /// Is `signature` (CMS, DER) a good detached signature of `expected`, in that role, over exactly these bytes,
-    /// judged at the instant `at`?
+    /// Is the signature a good one of the person asked about, in that role, over exactly these bytes, judged at that
+    /// instant?
     #[must_use]
-    pub fn verify(
-        &self,
-        content: &[u8],
-        signature: &[u8],
-        expected: &Iin,
-        role: SignerRole,
-        at: Timestamp,
-    ) -> Verification {
-        match self.examine(content, signature, expected, role, at) {
+    pub fn verify(&self, asked: &Asked<'_>) -> Verification {
+        match self.examine(asked) {
             Ok(evidence) => Verification::Verified(evidence),
             Err(reason) => Verification::NotVerified { reason },
         }
     }
 
-    fn examine(
-        &self,
-        content: &[u8],
-        signature: &[u8],
-        expected: &Iin,
-        role: SignerRole,
-        at: Timestamp,
-    ) -> Result<Evidence, Reason> {
-        let shape = cms_shape(signature).ok_or(Reason::Undecodable)?;
-        match shape.signers {
-            0 => return Err(Reason::NoSigner),
-            1 => {}
-            _ => return Err(Reason::SeveralSigners),
-        }
-        if !shape.detached {
-            return Err(Reason::NotDetached);
-        }
+    fn examine(&self, asked: &Asked<'_>) -> Result<Evidence, Reason> {
+        let Asked { content, signature, expected, role, at } = *asked;
+        one_detached(signature)?;
         let certificates = Pkcs7::from_der(signature).map_err(|_| Reason::Undecodable)?;
         let none = Stack::new().map_err(|_| Reason::Undecodable)?;
         let signers = certificates.signers(&none, Pkcs7Flags::empty()).map_err(|_| Reason::NoCertificate)?;
@@ -214,7 +192,7 @@ fn serial(signer: &X509Ref) -> Option<String> {
 
 impl SignatureVerifier for CmsVerifier {
     fn judge<'a>(&'a self, asked: Asked<'a>) -> Judging<'a> {
-        Box::pin(std::future::ready(self.verify(asked.content, asked.signature, asked.expected, asked.role, asked.at)))
+        Box::pin(std::future::ready(self.verify(&asked)))
     }
 }
 

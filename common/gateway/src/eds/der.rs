@@ -3,6 +3,8 @@
 //!
 //! Reads definite lengths only (DER), within the bytes given; anything else is `None`.
 
+use super::Reason;
+
 const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
 const OID: u8 = 0x06;
@@ -88,6 +90,20 @@ pub fn first_signer(bytes: &[u8]) -> Option<SignerInfo> {
     }
     let (id, _) = expect(algorithm, OID)?;
     Some(SignerInfo { algorithm: dotted(id)?, value: parts.get(place)?.1.to_vec() })
+}
+
+/// That a CMS has exactly one signer and carries no content of its own: what every verifier of ours takes.
+///
+/// # Errors
+/// The first reason for which it is not.
+pub fn one_detached(signature: &[u8]) -> Result<(), Reason> {
+    let shape = cms_shape(signature).ok_or(Reason::Undecodable)?;
+    match shape.signers {
+        0 => Err(Reason::NoSigner),
+        1 if shape.detached => Ok(()),
+        1 => Err(Reason::NotDetached),
+        _ => Err(Reason::SeveralSigners),
+    }
 }
 
 /// The shape of a CMS; `None` where the bytes are not one whole `SignedData` in DER.

@@ -22,7 +22,7 @@ use serde::de::DeserializeOwned;
 pub(crate) use answer::Certificate;
 use answer::{CmsAnswer, Tsp};
 
-use super::der::{cms_shape, first_signer};
+use super::der::{first_signer, one_detached};
 use super::{Asked, Evidence, Judging, Reason, SignatureVerifier, SignerRole, Verification};
 use crate::config::ConfigProblem;
 
@@ -131,16 +131,8 @@ impl NcaNode {
 
     async fn examine(&self, asked: &Asked<'_>) -> Result<Evidence, Reason> {
         // what needs no NCANode comes first, and is judged by our own reading of the bytes
-        let shape = cms_shape(asked.signature).ok_or(Reason::Undecodable)?;
-        match shape.signers {
-            0 => return Err(Reason::NoSigner),
-            1 => {}
-            _ => return Err(Reason::SeveralSigners),
-        }
-        // NCANode uses the bytes that it is given only where the CMS carries none of its own
-        if !shape.detached {
-            return Err(Reason::NotDetached);
-        }
+        // (NCANode uses the content that it is given only where the CMS carries none of its own)
+        one_detached(asked.signature)?;
         let signer = first_signer(asked.signature).ok_or(Reason::Undecodable)?;
         if let Some(file) = &self.config.crl_file {
             listed(file, asked.signature)?;

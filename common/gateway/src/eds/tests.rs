@@ -116,7 +116,13 @@ fn reason(verification: Verification) -> Option<Reason> {
 }
 
 fn judge(ca: &Party, signature: &[u8]) -> Option<Reason> {
-    reason(verifier(ca).verify(CONTENT, signature, &iin(ANNA), SignerRole::Applicant, now()))
+    reason(verifier(ca).verify(&Asked {
+        content: CONTENT,
+        signature,
+        expected: &iin(ANNA),
+        role: SignerRole::Applicant,
+        at: now(),
+    }))
 }
 
 fn detached(party: &Party) -> Vec<u8> {
@@ -127,9 +133,13 @@ fn detached(party: &Party) -> Vec<u8> {
 fn a3_12_a_good_signature_gives_evidence() {
     let ca = authority();
     let signature = detached(&anna(&ca));
-    let Verification::Verified(evidence) =
-        verifier(&ca).verify(CONTENT, &signature, &iin(ANNA), SignerRole::Applicant, now())
-    else {
+    let Verification::Verified(evidence) = verifier(&ca).verify(&Asked {
+        content: CONTENT,
+        signature: &signature,
+        expected: &iin(ANNA),
+        role: SignerRole::Applicant,
+        at: now(),
+    }) else {
         unreachable!("the signature is good")
     };
     assert_eq!(evidence.signer_iin, iin(ANNA));
@@ -146,12 +156,24 @@ fn a3_12_other_bytes_or_another_person_do_not_pass() {
     let check = verifier(&ca);
     for content in [&b"line one\nline two\n"[..], b"", b"line one\r\nline two\r\n"] {
         assert_eq!(
-            reason(check.verify(content, &signature, &iin(ANNA), SignerRole::Applicant, now())),
+            reason(check.verify(&Asked {
+                content,
+                signature: &signature,
+                expected: &iin(ANNA),
+                role: SignerRole::Applicant,
+                at: now()
+            })),
             Some(Reason::ContentDiffers)
         );
     }
     assert_eq!(
-        reason(check.verify(CONTENT, &signature, &iin(BORIS), SignerRole::Applicant, now())),
+        reason(check.verify(&Asked {
+            content: CONTENT,
+            signature: &signature,
+            expected: &iin(BORIS),
+            role: SignerRole::Applicant,
+            at: now()
+        })),
         Some(Reason::OtherPerson)
     );
 }
@@ -164,7 +186,13 @@ fn validity_is_judged_at_the_instant_given_and_not_now() {
     for hours in [-366 * 24_i64, 366 * 24] {
         let at = now().checked_add(hours.hours()).unwrap();
         assert_eq!(
-            reason(check.verify(CONTENT, &signature, &iin(ANNA), SignerRole::Applicant, at)),
+            reason(check.verify(&Asked {
+                content: CONTENT,
+                signature: &signature,
+                expected: &iin(ANNA),
+                role: SignerRole::Applicant,
+                at
+            })),
             Some(Reason::OutOfValidity)
         );
     }
@@ -181,13 +209,25 @@ fn keys_that_do_not_fit_are_refused() {
     let employee = person(&ca, Some(&field), true, "1.2.398.3.3.4.1.2.5", (-1, 1));
     assert_eq!(judge(&ca, &detached(&employee)), Some(Reason::WrongRole));
     assert_eq!(
-        reason(verifier(&ca).verify(CONTENT, &detached(&employee), &iin(ANNA), SignerRole::Officer, now())),
+        reason(verifier(&ca).verify(&Asked {
+            content: CONTENT,
+            signature: &detached(&employee),
+            expected: &iin(ANNA),
+            role: SignerRole::Officer,
+            at: now()
+        })),
         None
     );
     // 1.2.398.3.3.4.1.20 is no branch of 1.2.398.3.3.4.1.2
     let stranger = person(&ca, Some(&field), true, "1.2.398.3.3.4.1.20", (-1, 1));
     assert_eq!(
-        reason(verifier(&ca).verify(CONTENT, &detached(&stranger), &iin(ANNA), SignerRole::Officer, now())),
+        reason(verifier(&ca).verify(&Asked {
+            content: CONTENT,
+            signature: &detached(&stranger),
+            expected: &iin(ANNA),
+            role: SignerRole::Officer,
+            at: now()
+        })),
         Some(Reason::WrongRole)
     );
     assert_eq!(judge(&ca, &detached(&person(&ca, None, true, NATURAL_PERSON, (-1, 1)))), Some(Reason::NoIin));
@@ -257,7 +297,13 @@ fn a_revoked_certificate_does_not_sign_and_a_stale_list_says_nothing() {
     let judge_with = |list: &[u8], at: Timestamp| {
         std::fs::write(&path, list).unwrap();
         let check = verifier(&ca).with_crl_file(&path).unwrap();
-        reason(check.verify(CONTENT, &signature, &iin(ANNA), SignerRole::Applicant, at))
+        reason(check.verify(&Asked {
+            content: CONTENT,
+            signature: &signature,
+            expected: &iin(ANNA),
+            role: SignerRole::Applicant,
+            at,
+        }))
     };
     assert_eq!(judge_with(&revocation_list(&ca, false), now()), None);
     assert_eq!(judge_with(&revocation_list(&ca, true), now()), Some(Reason::Revoked));
