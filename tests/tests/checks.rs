@@ -10,8 +10,9 @@ use kezek_store::cases::NewCase;
 use kezek_store::checks::{Asked, Checked, Journals, check};
 use kezek_store::jobs::JobRow;
 use kezek_store::seals::Seal;
+use kezek_store::spine::{self, Spine};
 use kezek_store::story::{Whereabouts, tell};
-use kezek_store::{audit, cases, jobs, journal, mint, seals, trail};
+use kezek_store::{audit, cases, journal, mint, seals, trail};
 use kezek_testkit::database::Database;
 use serde_json::json;
 use sqlx::{PgPool, Row as _};
@@ -103,8 +104,8 @@ async fn one_case(pool: &PgPool) -> Result<()> {
         traceparent: None,
         letter_id: None,
     };
-    jobs::insert(&mut permit, &[job]).await?;
-    journal::append(&mut permit, &[Linked { entry, digest }]).await?;
+    let entries = [Linked { entry, digest }];
+    spine::write(&mut permit, Spine { issued: &[job], entries: &entries, ..Spine::default() }).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -267,7 +268,8 @@ async fn goes_on(pool: &PgPool) -> Result<()> {
         let last = before.last().ok_or_else(|| anyhow::anyhow!("no entry"))?;
         let entry = JournalEntry { number, move_label: "hold".to_owned(), ..last.entry.clone() };
         let digest = chain(&last.digest, &entry);
-        journal::append(&mut permit, &[Linked { entry, digest }]).await?;
+        let entries = [Linked { entry, digest }];
+        spine::write(&mut permit, Spine { entries: &entries, ..Spine::default() }).await?;
         sqlx::query("UPDATE cases SET journal_number = $1, journal_head = $2")
             .bind(number)
             .bind(digest.as_slice())

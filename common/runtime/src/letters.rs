@@ -17,9 +17,8 @@ use kezek_store::cases::CaseMove;
 use kezek_store::dead_letters::LetterRow;
 use kezek_store::jobs::JobRow;
 use kezek_store::outbox::OutboxRow;
-use kezek_store::{
-    SqlTime, StoreError, ToSqlx as _, arrivals, cases, dead_letters, jobs, journal, mint, outbox, side_messages,
-};
+use kezek_store::spine::{self, Spine};
+use kezek_store::{SqlTime, StoreError, ToSqlx as _, arrivals, cases, dead_letters, jobs, mint, outbox, side_messages};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
@@ -358,8 +357,8 @@ impl Engine {
             coupon: None,
             purse: row.purse(),
         };
-        cases::update(permit, &[moved]).await?;
-        journal::append(permit, &[Linked { entry: journal_entry, digest }]).await?;
+        let entries = [Linked { entry: journal_entry, digest }];
+        spine::write(permit, Spine { moves: &[moved], entries: &entries, ..Spine::default() }).await?;
         Ok(status)
     }
 }

@@ -1,6 +1,5 @@
 //! `cases`: where each application stands.
 
-use crate::spine::{self, Spine};
 use crate::{Permit, SqlTime, StoreError, ToSqlx as _};
 use jiff::Timestamp;
 use kezek_domain::{Because, Closing, How, Purse, StageName, Status, Tiyn};
@@ -215,14 +214,6 @@ pub struct CaseMove {
     pub coupon: Option<String>,
     /// What the ledger comes to.
     pub purse: Purse,
-}
-
-/// Moves cases. Their `jobs` rows must have been locked by this permit.
-///
-/// # Errors
-/// Where a row is missing, a constraint of the lifecycle is violated, or the database fails.
-pub async fn update(permit: &mut Permit<'_>, moves: &[CaseMove]) -> Result<(), StoreError> {
-    spine::write(permit, Spine { moves, ..Spine::default() }).await
 }
 
 /// Held cases and the longest wait of a moving case (seconds of real time), by stage.

@@ -75,14 +75,6 @@ pub async fn list(executor: impl sqlx::PgExecutor<'_>, ids: &[Uuid]) -> Result<H
     Ok(rows.into_iter().map(|r| (r.subject_id, r)).collect())
 }
 
-/// Inserts new subjects' rows.
-///
-/// # Errors
-/// Where a row exists already or the database fails.
-pub async fn insert(permit: &mut Permit<'_>, rows: &[JobRow]) -> Result<(), StoreError> {
-    spine::write(permit, Spine { issued: rows, ..Spine::default() }).await
-}
-
 /// Writes what locked subjects now stand at. The rows must have been locked by this permit.
 ///
 /// # Errors

@@ -1,18 +1,9 @@
 //! `journal`: append-only, hash-chained per case; head and number live on the case row.
 
-use crate::spine::{self, Spine};
-use crate::{Permit, StoreError};
+use crate::StoreError;
 use kezek_domain::journal::{JournalEntry, Linked};
 use kezek_domain::{CaseId, StageName, Ticket};
 use uuid::Uuid;
-
-/// Appends entries with their digests.
-///
-/// # Errors
-/// A number that is taken, or the database.
-pub async fn append(permit: &mut Permit<'_>, rows: &[Linked]) -> Result<(), StoreError> {
-    spine::write(permit, Spine { entries: rows, ..Spine::default() }).await
-}
 
 /// A case's whole journal, in order.
 ///
